@@ -1,0 +1,48 @@
+# Vademecum. `make run` and `make test` set up all they need; both can be run again at any time.
+.PHONY: help setup run test lint types unit browser faults screenshots samples clean
+.DEFAULT_GOAL := help
+
+HOME_DIR ?= indexes
+PORT ?= 7860
+PY := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help:           ## what there is to make
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup:          ## install the pinned dependencies into .venv (training packages included)
+	@scripts/install.sh train
+
+run: setup      ## start the app on http://127.0.0.1:7860; loads the sample library on first start
+	@[ -f "$(HOME_DIR)/catalog.sqlite" ] || { echo "first start: loading the sample library"; \
+	  .venv/bin/vademecum add samples --home "$(HOME_DIR)" --vectors-later; }
+	@exec .venv/bin/vademecum serve --home "$(HOME_DIR)" --port $(PORT)
+
+test: testsetup lint types unit   ## set up and run everything that CI runs by default
+
+testsetup:
+	@scripts/install.sh train,dev
+	@scripts/install_chromium.sh
+
+lint:           ## ruff and the import contracts
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@.venv/bin/lint-imports
+
+types:          ## mypy, strict
+	@$(PY) -m mypy
+
+unit:           ## the default suite, browser journeys included
+	@$(PY) -m pytest -m "not fault"
+
+browser:        ## only the browser journeys
+	@$(PY) -m pytest -m browser
+
+faults:         ## kills, full disks, corrupt files
+	@$(PY) -m pytest -m fault
+
+screenshots: testsetup   ## remake docs/images from the running app
+	@$(PY) docs/make_screenshots.py
+
+clean:          ## remove the virtual environment (never the data home)
+	rm -rf .venv .mypy_cache .ruff_cache build *.egg-info

@@ -1,0 +1,70 @@
+"""The command `vademecum`: mounts the verbs of kb and ingest, and `serve`. Composition only; no logic here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import ingest.commands
+import typer
+
+import kb.commands
+from kb.console import Home, set_up, verb
+
+if TYPE_CHECKING:
+    from kb.knowledge_base import KnowledgeBase
+
+app = typer.Typer(
+    name="vademecum",
+    help="A clinical knowledge base: documents in, cited answers out. Works without a network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all log lines.")] = False,
+) -> None:
+    """A clinical knowledge base: documents in, cited answers out. Works without a network."""
+    set_up(debug=debug)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address; loopback only until accounts exist.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port (default 7860).")] = None,
+    home: Home = None,
+) -> None:
+    """Run the web app (the same as python app.py)."""
+    with verb(False):
+        from app import main as serve_app
+
+        from kb.settings import load_settings
+
+        serve_app(load_settings(host=host, port=port, home=home))
+
+
+def _add_files(base: KnowledgeBase, paths: Sequence[Path]) -> object:
+    from ingest.add import add_paths
+
+    return add_paths(base, paths)
+
+
+ingest.commands.register(app)
+kb.commands.register(app, _add_files)
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

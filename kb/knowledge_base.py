@@ -1,0 +1,205 @@
+"""The façade that the command line and the web app share: one open home, its store, index, embedder and answers.
+
+Opening is cheap: torch, jieba and the generative model load when first needed, or in `warm_up`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kb.embed import Embedder, build_embedder, embedding_text
+from kb.errors import HomeBusy, KBError, UsageError
+from kb.home import HomeLock, check_home
+from kb.index import DamagedIndex, LocalIndex
+from kb.retrieve import Retriever, check_question
+from kb.settings import Settings
+from kb.store import Store
+from kb.types import AnswerEvent, Document, Hit, Turn
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+_log = structlog.get_logger("vademecum")
+
+Progress = Callable[[int, int], None]
+
+_EMBED_BATCH = 256  # chunks embedded between two commits
+_PUBLISH_EVERY_S = 5.0  # at most this often while vectors trickle in
+
+
+class KnowledgeBase:
+    """One open home. Use as a context manager, or call close()."""
+
+    def __init__(self, settings: Settings, store: Store, embedder: Embedder, lock: HomeLock | None) -> None:
+        self.settings = settings
+        self.store = store
+        self.embedder = embedder
+        self.index = LocalIndex(store.home, embedder=embedder.key, dimension=embedder.dimension)
+        self.retriever = Retriever(store, self.index, embedder)
+        self._lock = lock
+        self._publishing = threading.Lock()
+
+    @classmethod
+    def open(cls, settings: Settings, *, write: bool = False, for_rebuild: bool = False) -> KnowledgeBase:
+        """Open the home that the settings name; `write` makes it if need be and takes its lock.
+
+        Raises HomeError, HomeBusy, StoreError, IndexMismatch (not `for_rebuild`) or UsageError.
+        """
+        home = check_home(settings.home, create=write)
+        lock = HomeLock(home) if write else None
+        try:
+            kb = cls(settings, Store(home, read_only=not write), build_embedder(settings), lock)
+            if not for_rebuild:
+                kb._load_index()
+        except KBError:
+            if lock:
+                lock.release()
+            raise
+        return kb
+
+    def close(self) -> None:
+        """Let go of the home."""
+        self.store.close()
+        if self._lock:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> KnowledgeBase:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    def search(self, question: str, k: int | None = None) -> list[Hit]:
+        """The k best passages (default: settings.top_k), best first. Raises QuestionError."""
+        question = check_question(question, self.settings.max_question_chars)
+        return self.retriever.search(question, k or self.settings.top_k)
+
+    def ask(self, question: str, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
+        """The streamed answer. Raises QuestionError before the first event; later trouble is in the events."""
+        from kb.answer import answer
+
+        question = check_question(question, self.settings.max_question_chars)
+        return answer(
+            question,
+            self.retriever.search(question, self.settings.top_k),
+            history=history,
+            model=self.model,
+            engine=self.settings.engine,
+            timeout_s=self.settings.model_timeout_s,
+        )
+
+    @cached_property
+    def model(self) -> BaseChatModel | None:
+        """The generative model, or None for the extractive engine. Raises UsageError or ModelError."""
+        from kb.models import build_model
+
+        return build_model(self.settings)
+
+    def warm_up(self) -> None:
+        """Load what the first question would wait for."""
+        self.embedder.encode(["warm up"])
+        self.index.terms("预热")
+
+    # -- the index -----------------------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Make what the store holds findable: its words at once, its vectors as far as computed."""
+        with self._publishing:
+            self.index.publish(self.store)
+
+    def pending(self) -> int:
+        """How many chunks still lack the vector they should have."""
+        return len(self.store.pending(self.embedder.key, self.embedder.languages))
+
+    def embed_pending(
+        self, progress: Progress | None = None, cancelled: Callable[[], bool] | None = None, *, publish: bool = True
+    ) -> int:
+        """Compute missing vectors, commit them batch by batch, publish now and then. Returns how many were made."""
+        numbers = self.store.pending(self.embedder.key, self.embedder.languages)
+        published = time.monotonic()
+        done = 0
+        for start in range(0, len(numbers), _EMBED_BATCH):
+            if cancelled and cancelled():
+                break
+            chunks = self.store.chunks_by_number(numbers[start : start + _EMBED_BATCH].tolist())
+            if chunks:
+                matrix = self.embedder.encode([embedding_text(chunk) for chunk in chunks.values()])
+                self.store.add_vectors(self.embedder.key, list(chunks), matrix)
+            done += len(chunks)
+            if progress:
+                progress(done, len(numbers))
+            if publish and time.monotonic() - published > _PUBLISH_EVERY_S:
+                self.publish()
+                published = time.monotonic()
+        if publish:
+            self.publish()
+        return done
+
+    def rebuild(self, progress: Callable[[str, int, int], None] | None = None) -> None:
+        """Compute vectors that are missing for the configured embedder, then write the index anew.
+
+        The old generation stays live until the new one is complete.
+        """
+
+        def step(name: str) -> Progress:
+            return lambda done, total: progress(name, done, total) if progress else None
+
+        self.embed_pending(step("embed"), publish=False)
+        with self._publishing:
+            self.index.rebuild(self.store, step("index"))
+
+    def _load_index(self) -> None:
+        """Load the index; rebuild it when damaged, publish when behind (a killed process left it so)."""
+        try:
+            self.index.load()
+        except DamagedIndex as damage:
+            _log.warning("index damaged, rebuilding from the store", reason=str(damage))
+            self._repair(lambda: self.index.rebuild(self.store))
+        if not self.index.level_with(self.store):
+            try:
+                self._repair(lambda: self.index.publish(self.store))
+            except HomeBusy:
+                _log.info("the index is behind the catalog; the process that writes will publish it")
+
+    def _repair(self, mend: Callable[[], object]) -> None:
+        """Run `mend` under the home's lock, borrowed for the moment if this process only reads."""
+        if self._lock:
+            mend()
+            return
+        lock = HomeLock(self.store.home)
+        try:
+            mend()
+        finally:
+            lock.release()
+
+    # -- documents -----------------------------------------------------------------------------------------------
+
+    def documents(self) -> list[Document]:
+        """All documents, newest first, with how many of their chunks have vectors."""
+        return self.store.documents(embedder=self.embedder.key)
+
+    def document(self, key: str) -> Document:
+        """The document of this id, beginning of an id, or file name. Raises UsageError if there is none."""
+        document = self.store.document(key)
+        if document is None:
+            raise UsageError(f"No document '{key}' in the library. `vademecum documents` lists them.")
+        return document
+
+    def remove(self, key: str) -> Document:
+        """Take a document out of the library and its search, at once."""
+        document = self.document(key)
+        self.store.remove_document(document)
+        self.publish()
+        return document

@@ -1,0 +1,139 @@
+"""A question in, the best passages out: dense and lexical search side by side, their scores combined.
+
+The combination is convex over scores divided by each list's best (Bruch, Gai and Ingber, "An Analysis of Fusion
+Functions for Hybrid Retrieval", TOIS 2023); reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) is kept
+as the baseline that `evaluate retrieval` prints beside it. A list only takes part where it means something: dense
+search is left out for questions in a language that the embedder does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kb.embed import Embedder
+from kb.errors import QuestionError
+from kb.index import PassageIndex, Scored
+from kb.store import Store
+from kb.terms import language_of
+from kb.types import Hit
+
+LEXICAL_WEIGHT = 0.4  # best of 0.3–0.7 on the English development sets, flat around it (docs/measurements.md)
+RRF_CONSTANT = 60  # the authors' own
+DEPTH = 100  # candidates taken from each list
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk number with its fused score and its rank (1-based) in each list that held it."""
+
+    number: int
+    score: float
+    dense_rank: int | None
+    lexical_rank: int | None
+
+
+def fuse(dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
+    """Convex combination, best first; scores lie in [0, 1]. One empty list leaves the other's order.
+
+    A chunk that a list does not hold counts there as 0 if the list is lexical (it shares no better term), and as that
+    list's last score if it is dense (its true score is that or less).
+    """
+    if not dense or not lexical:
+        return _ranked(dense, lexical, {one.number: one.score for one in (*dense, *lexical)})
+    dense_scores = {one.number: max(one.score, 0.0) for one in dense}
+    lexical_scores = {one.number: one.score for one in lexical}
+    best_dense = max(dense_scores.values()) or 1.0
+    best_lexical = max(lexical_scores.values()) or 1.0
+    floor = min(dense_scores.values())
+    return _ranked(
+        dense,
+        lexical,
+        {
+            number: LEXICAL_WEIGHT * lexical_scores.get(number, 0.0) / best_lexical
+            + (1 - LEXICAL_WEIGHT) * dense_scores.get(number, floor) / best_dense
+            for number in dense_scores.keys() | lexical_scores.keys()
+        },
+    )
+
+
+def fuse_by_rank(dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
+    """Reciprocal rank fusion, the baseline."""
+    scores: dict[int, float] = {}
+    for found in (dense, lexical):
+        for rank, one in enumerate(found, start=1):
+            scores[one.number] = scores.get(one.number, 0.0) + 1 / (RRF_CONSTANT + rank)
+    return _ranked(dense, lexical, scores)
+
+
+def _ranked(dense: Sequence[Scored], lexical: Sequence[Scored], scores: Mapping[int, float]) -> list[Candidate]:
+    """Best score first; ties go to the better lexical rank, then to the older chunk."""
+    dense_rank = {one.number: rank for rank, one in enumerate(dense, start=1)}
+    lexical_rank = {one.number: rank for rank, one in enumerate(lexical, start=1)}
+    candidates = [Candidate(n, score, dense_rank.get(n), lexical_rank.get(n)) for n, score in scores.items()]
+    return sorted(candidates, key=lambda c: (-c.score, c.lexical_rank or DEPTH + 1, c.number))
+
+
+def check_question(question: str, limit: int) -> str:
+    """The question without surrounding space.
+
+    Raises QuestionError if it is empty or longer than `limit` characters.
+    """
+    question = question.strip()
+    if not question:
+        raise QuestionError("The question is empty. Type what you want to know. / 问题为空，请输入要查询的内容。")
+    if len(question) > limit:
+        raise QuestionError(
+            f"The question has {len(question):,} characters, more than the {limit:,} accepted. "
+            "Ask in fewer words. / 问题过长，请缩短。"
+        )
+    return question
+
+
+class Retriever:
+    """Finds passages. Holds nothing of its own: store, index and embedder are passed in."""
+
+    def __init__(self, store: Store, index: PassageIndex, embedder: Embedder) -> None:
+        self._store = store
+        self._index = index
+        self._embedder = embedder
+
+    def search(self, question: str, k: int) -> list[Hit]:
+        """The k best passages of documents that are ready, best first."""
+        return self.hits(self.candidates(question), k)
+
+    def candidates(self, question: str) -> list[Candidate]:
+        """The fused candidates, before they are looked up in the store."""
+        return fuse(self._dense(question), self._index.lexical(question, DEPTH))
+
+    def stages(self, question: str, k: int = 50) -> dict[str, list[Hit]]:
+        """What each stage alone would find ('dense', 'lexical', 'rrf') beside the whole ('fused'), k hits each."""
+        dense, lexical = self._dense(question), self._index.lexical(question, DEPTH)
+        runs = {
+            "fused": fuse(dense, lexical),
+            "rrf": fuse_by_rank(dense, lexical),
+            "dense": fuse(dense, []),
+            "lexical": fuse([], lexical),
+        }
+        return {name: self.hits(run, k) for name, run in runs.items()}
+
+    def _dense(self, question: str) -> list[Scored]:
+        if not self._embedder.knows(language_of(question)):
+            return []
+        return self._index.dense(self._embedder.encode([question], question=True)[0], DEPTH)
+
+    def hits(self, candidates: Sequence[Candidate], k: int) -> list[Hit]:
+        """The first k candidates that are still in the library, with their chunks and documents."""
+        hits: list[Hit] = []
+        for start in range(0, len(candidates), 2 * k):
+            part = candidates[start : start + 2 * k]
+            chunks = self._store.chunks_by_number(candidate.number for candidate in part)
+            documents = self._store.documents_by_id(chunk.document for chunk in chunks.values())
+            for candidate in part:
+                chunk = chunks.get(candidate.number)  # absent: removed since the index was published
+                if chunk is not None and documents[chunk.document].state == "ready":
+                    document = documents[chunk.document]
+                    hits.append(Hit(chunk, document, candidate.score, candidate.dense_rank, candidate.lexical_rank))
+            if len(hits) >= k:
+                break
+        return hits[:k]

@@ -1,0 +1,88 @@
+"""Settings: `vademecum.toml` in the working directory, then VADEMECUM_* variables, then command-line options.
+
+Read once by the composition roots (cli.py, app.py) and passed in; nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from kb.errors import UsageError
+
+CONFIG_FILE = "vademecum.toml"
+
+
+class Settings(BaseSettings):
+    """All that an admin can set. Every field has a safe default; see docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VADEMECUM_", toml_file=CONFIG_FILE, extra="forbid", frozen=True, protected_namespaces=()
+    )
+
+    home: Path = Field(Path("indexes"), description="Data home: catalog, blobs, index generations.")
+    host: str = Field("127.0.0.1", description="Address to serve on. Loopback only until accounts exist.")
+    port: int = Field(7860, ge=1, le=65535, description="Port to serve on.")
+
+    embedder: str = Field(
+        "minilm",
+        description="'minilm' (packaged, English), or the path of a sentence-transformers model.",
+    )
+    embedder_languages: tuple[Literal["zh", "en"], ...] | None = Field(
+        None,
+        description="Languages a local-path embedder knows; passages and questions in others are searched lexically. "
+        "Unset: all languages (the packaged one knows English only).",
+    )
+    threads: int = Field(0, ge=0, description="CPU threads for embedding; 0 = all cores.")
+
+    engine: Literal["extractive", "transformers", "openai"] = Field(
+        "extractive", description="Who words the answer. 'extractive' quotes; the others generate."
+    )
+    model_path: Path | None = Field(None, description="Folder of a local causal language model (engine transformers).")
+    openai_base_url: str = Field("", description="OpenAI-compatible endpoint, e.g. http://127.0.0.1:8000/v1.")
+    openai_model: str = Field("", description="Model name at that endpoint.")
+    openai_api_key: SecretStr = Field(SecretStr(""), description="Key for that endpoint, if it wants one.")
+    model_timeout_s: float = Field(60.0, gt=0, description="Longest wait for the next piece of a model's answer.")
+    max_new_tokens: int = Field(512, ge=16, description="Longest generated answer, in tokens.")
+
+    top_k: int = Field(8, ge=1, le=50, description="Passages given to the answer.")
+    chunk_tokens: int = Field(220, ge=64, le=2048, description="Largest passage, in embedder tokens.")
+    max_question_chars: int = Field(4000, ge=100, description="Longest question accepted.")
+
+    max_file_mb: int = Field(200, ge=1, description="Largest file accepted.")
+    max_pages: int = Field(5000, ge=1, description="Most pages in one document.")
+    max_page_chars: int = Field(200_000, ge=1000, description="Most characters kept of one page.")
+    read_cpu_s: float = Field(20.0, gt=0, description="CPU seconds a reading child may use, plus read_cpu_s_per_page.")
+    read_cpu_s_per_page: float = Field(0.2, ge=0)
+    read_memory_mb: int = Field(1536, ge=256, description="Address space of a reading child.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings once. `overrides` (command-line options) win; None means 'not given'.
+
+    Raises UsageError naming each wrong setting and what it should be.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise UsageError(
+            f"Settings are not usable: {wrong}. Correct {CONFIG_FILE} or the VADEMECUM_* variable of that name."
+        ) from None
+    except ValueError as error:  # tomllib.TOMLDecodeError is a ValueError
+        raise UsageError(f"{CONFIG_FILE} cannot be read: {error}. Correct the file or move it away.") from None

@@ -1,0 +1,481 @@
+"""The catalog: documents, pages, chunks and vectors in one SQLite file, the originals beside it in blobs/.
+
+The only truth in Vademecum; every index is derived from it. Each public method is one short transaction, safe from
+any thread, and returns only after it is durable (WAL, synchronous=FULL). pysqlite3 carries its own SQLite because
+releases before 3.51.3 can corrupt a WAL database that has two writers (https://sqlite.org/wal.html, section 11).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+
+from kb.errors import StoreError
+from kb.home import CATALOG
+from kb.schema import HEAD, chunks, documents, meta, pages, vectors
+from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Page, Span
+
+_BATCH = 500  # rows fetched or looked up at a time; SQLite allows 32,766 variables
+
+
+class Store:
+    """The catalog of one home. Opening it for writing applies the migrations it lacks."""
+
+    def __init__(self, home: Path, *, read_only: bool = False) -> None:
+        """Open `home`'s catalog.
+
+        Raises StoreError if it was written by a newer version, is damaged, or (read only) needs a migration.
+        """
+        self.home = home
+        self.read_only = read_only
+        self._engine = _connect(home / CATALOG, read_only=read_only)
+        self._migrate()
+
+    def close(self) -> None:
+        """Close all connections. The store cannot be used afterwards."""
+        self._engine.dispose()
+
+    # -- documents -----------------------------------------------------------------------------------------------
+
+    def documents(self, *, embedder: str = "") -> list[Document]:
+        """All documents, newest first. `embedded` counts the vectors of `embedder`."""
+        with self._read() as connection:
+            counts = _vector_counts(connection, embedder)
+            rows = connection.execute(sa.select(documents).order_by(documents.c.added.desc(), documents.c.file)).all()
+            return [_document(row, counts.get(row.id, 0)) for row in rows]
+
+    def document(self, key: str) -> Document | None:
+        """The document with this id, unambiguous beginning of an id (6 characters or more), or file name."""
+        with self._read() as connection:
+            row = connection.execute(sa.select(documents).where(documents.c.id == key)).one_or_none()
+            if row is None:
+                found = connection.execute(sa.select(documents).where(documents.c.file == key).limit(2)).all()
+                if not found and len(key) >= 6:
+                    prefix = documents.c.id.startswith(key, autoescape=True)
+                    found = connection.execute(sa.select(documents).where(prefix).limit(2)).all()
+                row = found[0] if len(found) == 1 else None
+            return None if row is None else _document(row)
+
+    def start_document(self, document: Document) -> int:
+        """Note that `document` is being read; returns how many of its pages an earlier, killed try left here."""
+        with self._write() as connection:
+            known = connection.execute(sa.select(documents.c.state).where(documents.c.id == document.id)).scalar()
+            if known == "ready":
+                raise StoreError(f"Document {document.id} ({document.file}) is already in the library.")
+            _upsert_document(connection, replace(document, state="reading", reason=""))
+            count = sa.select(sa.func.count()).where(pages.c.document == document.id)
+            return int(connection.execute(count).scalar_one())
+
+    def add_pages(self, document: str, new: Sequence[Page]) -> None:
+        """Store pages as read. A page that is there already is replaced."""
+        rows = [
+            {
+                "document": document,
+                "number": page.number,
+                "label": page.label,
+                "width": page.width,
+                "height": page.height,
+                "reader": page.reader,
+                "note": page.note,
+                "lines": _pack(
+                    [[line.text, line.box and _rounded(line.box), round(line.size, 2)] for line in page.lines]
+                ),
+            }
+            for page in new
+        ]
+        if rows:
+            with self._write() as connection:
+                connection.execute(sa.insert(pages).prefix_with("OR REPLACE"), rows)
+
+    def drop_pages(self, document: str) -> None:
+        """Forget the pages of a document that is to be read from its beginning again."""
+        with self._write() as connection:
+            connection.execute(sa.delete(pages).where(pages.c.document == document))
+
+    def pages(self, document: str) -> Iterator[Page]:
+        """The stored pages in order."""
+        query = sa.select(pages).where(pages.c.document == document).order_by(pages.c.number)
+        with self._read() as connection:
+            for row in connection.execution_options(yield_per=_BATCH).execute(query):
+                yield Page(
+                    number=row.number,
+                    lines=tuple(Line(text, box and tuple(box), size) for text, box, size in _unpack(row.lines)),
+                    width=row.width,
+                    height=row.height,
+                    label=row.label,
+                    reader=row.reader,
+                    note=row.note,
+                )
+
+    def finish_document(self, document: Document, new: Sequence[Chunk]) -> None:
+        """Make `document` searchable: its row turns 'ready' and its chunks appear, in one transaction."""
+        with self._write() as connection:
+            connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
+            if new:
+                connection.execute(sa.insert(chunks), [_chunk_row(chunk) for chunk in new])
+            _upsert_document(connection, replace(document, state="ready", chunks=len(new)))
+            _bump(connection)
+
+    def fail_document(self, document: Document) -> None:
+        """Keep the row with its reason; drop what was read of it."""
+        with self._write() as connection:
+            connection.execute(sa.delete(pages).where(pages.c.document == document.id))
+            connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
+            _upsert_document(connection, replace(document, state="failed", chunks=0))
+            _bump(connection)
+        self._drop_blob(document.sha256)
+
+    def remove_document(self, document: Document) -> None:
+        """Take the document, its pages, chunks and vectors out, then its original."""
+        with self._write() as connection:
+            connection.execute(sa.delete(documents).where(documents.c.id == document.id))
+            _bump(connection)
+        self._drop_blob(document.sha256)
+
+    # -- chunks --------------------------------------------------------------------------------------------------
+
+    def chunks(self, document: str) -> list[Chunk]:
+        """The document's chunks in reading order."""
+        query = sa.select(chunks).where(chunks.c.document == document).order_by(chunks.c.position)
+        with self._read() as connection:
+            return [_chunk(row) for row in connection.execute(query)]
+
+    def chunk_numbers(self) -> np.ndarray:
+        """Numbers of all chunks, ascending, int64 of shape (n,)."""
+        return self._numbers(sa.select(chunks.c.number).order_by(chunks.c.number))
+
+    def vector_numbers(self, embedder: str) -> np.ndarray:
+        """Numbers of the chunks that have a vector of `embedder`, ascending, int64 of shape (n,)."""
+        return self._numbers(sa.select(vectors.c.chunk).where(vectors.c.embedder == embedder).order_by(vectors.c.chunk))
+
+    def chunks_by_number(self, numbers: Iterable[int]) -> dict[int, Chunk]:
+        """The chunks of these numbers; numbers that are gone are absent."""
+        wanted = [int(number) for number in numbers]
+        found: dict[int, Chunk] = {}
+        with self._read() as connection:
+            for start in range(0, len(wanted), _BATCH):
+                query = sa.select(chunks).where(chunks.c.number.in_(wanted[start : start + _BATCH]))
+                found.update((row.number, _chunk(row)) for row in connection.execute(query))
+        return found
+
+    def documents_by_id(self, ids: Iterable[str]) -> dict[str, Document]:
+        """The documents of these ids."""
+        query = sa.select(documents).where(documents.c.id.in_(sorted(set(ids))))
+        with self._read() as connection:
+            return {row.id: _document(row) for row in connection.execute(query)}
+
+    # -- vectors -------------------------------------------------------------------------------------------------
+
+    def pending(self, embedder: str, languages: frozenset[Language] | None) -> np.ndarray:
+        """Numbers of chunks, in a language the embedder knows, that lack its vector; int64, ascending."""
+        mine = sa.select(vectors.c.chunk).where(vectors.c.embedder == embedder, vectors.c.chunk == chunks.c.number)
+        query = sa.select(chunks.c.number).where(~mine.exists()).order_by(chunks.c.number)
+        if languages is not None:
+            query = query.where(chunks.c.language.in_(sorted(languages)))
+        return self._numbers(query)
+
+    def add_vectors(self, embedder: str, numbers: Sequence[int], matrix: np.ndarray) -> None:
+        """File float32 rows of `matrix` (n, dimension) under chunk `numbers`; chunks removed meanwhile are left out."""
+        with self._write() as connection:
+            alive = set(
+                connection.execute(sa.select(chunks.c.number).where(chunks.c.number.in_(list(numbers)))).scalars()
+            )
+            rows = [
+                {"embedder": embedder, "chunk": number, "vector": np.asarray(row, dtype="<f4").tobytes()}
+                for number, row in zip(numbers, matrix, strict=True)
+                if number in alive
+            ]
+            if rows:
+                connection.execute(sa.insert(vectors).prefix_with("OR REPLACE"), rows)
+                _bump(connection)
+
+    def vectors(self, embedder: str, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers (m,) and float32 vectors (m, dimension) of those of `numbers` that have one."""
+        found: list[int] = []
+        rows: list[bytes] = []
+        with self._read() as connection:
+            for start in range(0, len(numbers), _BATCH):
+                part = [int(number) for number in numbers[start : start + _BATCH]]
+                query = sa.select(vectors.c.chunk, vectors.c.vector).where(
+                    vectors.c.embedder == embedder, vectors.c.chunk.in_(part)
+                )
+                for number, blob in connection.execute(query):
+                    found.append(number)
+                    rows.append(blob)
+        if not rows:
+            return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32)
+        matrix = np.frombuffer(b"".join(rows), dtype="<f4").reshape(len(rows), -1)
+        return np.asarray(found, dtype=np.int64), matrix
+
+    # -- bookkeeping ---------------------------------------------------------------------------------------------
+
+    def revision(self) -> int:
+        """Grows whenever what can be found changes. An index that notes it knows whether it is level."""
+        with self._read() as connection:
+            value = connection.execute(sa.select(meta.c.value).where(meta.c.key == "revision")).scalar()
+            return int(value or 0)
+
+    def check(self) -> list[str]:
+        """SQLite's own integrity check; empty when all is well."""
+        with self._read() as connection:
+            lines = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check")]
+            lines += [f"orphan row in {row[0]}" for row in connection.exec_driver_sql("PRAGMA foreign_key_check")]
+        return [line for line in lines if line != "ok"]
+
+    # -- originals -----------------------------------------------------------------------------------------------
+
+    def put_blob(self, path: Path, sha256: str) -> Path:
+        """Keep a copy of the original file, durably, under its hash."""
+        target = self._blob_path(sha256)
+        if target.exists():
+            return target
+        part = target.with_suffix(".part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as source, part.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+                sink.flush()
+                os.fsync(sink.fileno())
+            part.rename(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StoreError(_disk_reason(error, f"The original of {path.name} could not be kept")) from None
+        return target
+
+    def blob(self, document: Document) -> Path:
+        """Where the original is. Raises StoreError if it is missing."""
+        path = self._blob_path(document.sha256)
+        if not path.is_file():
+            raise StoreError(f"The original of {document.file} is missing from {path.parent}. Restore it from backup.")
+        return path
+
+    def _blob_path(self, sha256: str) -> Path:
+        return self.home / "blobs" / sha256[:2] / sha256
+
+    def _drop_blob(self, sha256: str) -> None:
+        self._blob_path(sha256).unlink(missing_ok=True)
+
+    # -- transactions --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with _told("read"), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with _told("written"), self._engine.connect() as plain:
+            connection = plain.execution_options(vademecum_write=True)
+            with connection.begin():
+                yield connection
+
+    def _numbers(self, query: sa.Select[Any]) -> np.ndarray:
+        with self._read() as connection:
+            return np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
+
+    def _migrate(self) -> None:
+        with self._read() as connection:
+            tables = sa.inspect(connection).get_table_names()
+            query = "SELECT version_num FROM alembic_version"
+            found = connection.exec_driver_sql(query).scalar() if "alembic_version" in tables else None
+        if found == HEAD:
+            return
+        if found is not None and found > HEAD:
+            raise StoreError(
+                f"The library in {self.home} was written by a newer version (schema {found}; this one knows {HEAD}). "
+                "Install that version, or restore an older backup."
+            )
+        if self.read_only:
+            raise StoreError(
+                f"The library in {self.home} has schema {found}, this version needs {HEAD}. "
+                "Start `vademecum serve` or `vademecum add` once to migrate it."
+            )
+        _upgrade(self)
+
+
+def _upgrade(store: Store) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    with store._write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, HEAD)
+
+
+def _connect(path: Path, *, read_only: bool) -> sa.Engine:
+    import pysqlite3
+
+    def open_database() -> Any:
+        mode = "ro" if read_only else "rwc"
+        connection = pysqlite3.connect(
+            f"file:{_quoted(path)}?mode={mode}", uri=True, timeout=10, check_same_thread=False, isolation_level=None
+        )
+        try:
+            if not read_only:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+        except pysqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
+    engine = sa.create_engine("sqlite://", module=pysqlite3, creator=open_database, poolclass=sa.pool.QueuePool)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A deferred BEGIN that turns to writing can fail with SQLITE_BUSY at once; IMMEDIATE waits its turn.
+        write = connection.get_execution_options().get("vademecum_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _quoted(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(str(path))
+
+
+@contextmanager
+def _told(verb: str) -> Iterator[None]:
+    """Turn the driver's errors into ones a user can act on."""
+    try:
+        yield
+    except DBAPIError as error:
+        cause = str(error.orig)
+        remedies = {
+            "disk is full": "Free disk space and run the command again; what was acknowledged is intact.",
+            "disk I/O error": "Check the disk and its free space; what was acknowledged is intact.",
+            "readonly": "Correct the permissions of the home folder.",
+            "locked": "Another process is writing; try again.",
+            "malformed": "The file is damaged: restore a backup of the home folder.",
+            "not a database": "catalog.sqlite is not a library: correct --home, or restore a backup.",
+            "unable to open": "Check that the home folder exists, has free space and is writable.",
+        }
+        remedy = next((text for key, text in remedies.items() if key in cause), "Run `vademecum doctor`.")
+        raise StoreError(f"The catalog could not be {verb}: {cause}. {remedy}") from error
+
+
+def _disk_reason(error: OSError, what: str) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"{what}: the disk is full. Free space and add it again."
+    return f"{what}: {error.strerror}."
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _bump(connection: sa.Connection) -> None:
+    statement = "INSERT INTO meta (key, value) VALUES ('revision', '1') "
+    statement += "ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+    connection.exec_driver_sql(statement)
+
+
+def _vector_counts(connection: sa.Connection, embedder: str) -> dict[str, int]:
+    if not embedder:
+        return {}
+    query = (
+        sa.select(chunks.c.document, sa.func.count())
+        .join(vectors, vectors.c.chunk == chunks.c.number)
+        .where(vectors.c.embedder == embedder)
+        .group_by(chunks.c.document)
+    )
+    return {row[0]: int(row[1]) for row in connection.execute(query)}
+
+
+# -- rows to values and back -------------------------------------------------------------------------------------
+
+
+def _upsert_document(connection: sa.Connection, document: Document) -> None:
+    row = {column.name: getattr(document, column.name) for column in documents.columns if column.name != "metadata"}
+    row["metadata"] = json.dumps(dict(document.metadata), ensure_ascii=False)
+    update = {name: value for name, value in row.items() if name != "id"}
+    if connection.execute(sa.select(documents.c.id).where(documents.c.id == document.id)).scalar() is None:
+        connection.execute(sa.insert(documents), row)
+    else:
+        connection.execute(sa.update(documents).where(documents.c.id == document.id), update)
+
+
+def _document(row: Any, embedded: int = 0) -> Document:
+    return Document(
+        id=row.id,
+        sha256=row.sha256,
+        file=row.file,
+        title=row.title,
+        kind=cast(DocumentKind, row.kind),
+        bytes=row.bytes,
+        state=cast(DocumentState, row.state),
+        reason=row.reason,
+        pages=row.pages,
+        chunks=row.chunks,
+        embedded=embedded,
+        language=cast(Language, row.language),
+        added=row.added,
+        edition=row.edition,
+        issued=row.issued,
+        supersedes=row.supersedes,
+        metadata=cast(Mapping[str, str], json.loads(row.metadata)),
+    )
+
+
+def _chunk_row(chunk: Chunk) -> dict[str, object]:
+    spans = [[span.start, span.end, span.page, [_rounded(box) for box in span.boxes]] for span in chunk.spans]
+    return {
+        "id": chunk.id,
+        "document": chunk.document,
+        "position": chunk.position,
+        "heading": chunk.heading,
+        "text": chunk.text,
+        "spans": _pack(spans),
+        "language": chunk.language,
+        "tokens": chunk.tokens,
+    }
+
+
+def _chunk(row: Any) -> Chunk:
+    return Chunk(
+        id=row.id,
+        document=row.document,
+        position=row.position,
+        text=row.text,
+        heading=row.heading,
+        spans=tuple(
+            Span(start, end, page, tuple(tuple(box) for box in boxes)) for start, end, page, boxes in _unpack(row.spans)
+        ),
+        language=cast(Language, row.language),
+        tokens=row.tokens,
+    )
+
+
+def _rounded(box: Sequence[float]) -> list[float]:
+    return [round(value, 2) for value in box]
+
+
+def _pack(value: object) -> bytes:
+    return zlib.compress(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), 3)
+
+
+def _unpack(blob: bytes) -> Any:
+    return json.loads(zlib.decompress(blob))

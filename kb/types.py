@@ -1,0 +1,192 @@
+"""The values that flow through Vademecum: frozen, typed, standard library only.
+
+Whatever is read becomes Pages of Lines; pages become Chunks whose Spans remember the page and boxes of every
+character; a question finds Hits; an Answer quotes them through Citations. Dicts exist only at file and wire edges.
+Boxes are (x0, y0, x1, y1) in PDF points from the lower left corner of the page as displayed (rotation applied).
+Page numbers are physical and 1-based; for record files (JSON, JSONL) the record's number stands in for the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Box = tuple[float, float, float, float]
+Language = Literal["zh", "en"]
+DocumentState = Literal["reading", "ready", "failed"]
+DocumentKind = Literal["pdf", "text", "markdown", "records"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text on a page. `box` is None where the format has no layout (text, records)."""
+
+    text: str
+    box: Box | None = None
+    size: float = 0.0
+    """Height of the line's characters in points; 0 when unknown. Headings stand out by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as read, before furniture is removed. Re-chunking starts from here."""
+
+    number: int
+    lines: tuple[Line, ...]
+    width: float = 0.0
+    height: float = 0.0
+    label: str = ""
+    """The number printed on the page (pypdf page label), or the record's title."""
+    reader: str = ""
+    """Name and version of what read it, e.g. 'pdfium-5.15.2/1'."""
+    note: str = ""
+    """Why the page has no text, if it has none; empty when it was read well."""
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters [start, end) of a chunk's text come from `page`, within `boxes` (one box a line)."""
+
+    start: int
+    end: int
+    page: int
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage: the unit that is embedded, found, cited and turned into training data."""
+
+    id: str
+    document: str
+    position: int
+    text: str
+    heading: str
+    """Section path, outermost first, joined by ' › '; empty when none was found."""
+    spans: tuple[Span, ...]
+    language: Language
+    tokens: int
+    """Length in tokens of the embedder that the chunker was given."""
+
+    @property
+    def pages(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(span.page for span in self.spans))
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineEntry:
+    """A bookmark of the document: its title, nesting level (0 = outermost) and physical page."""
+
+    title: str
+    level: int
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file in the library. `id` is the first 16 hex digits of its SHA-256."""
+
+    id: str
+    sha256: str
+    file: str
+    title: str
+    kind: DocumentKind
+    bytes: int
+    state: DocumentState
+    reason: str = ""
+    """Why it failed, or what an admin should know of a ready one (pages without text, …)."""
+    pages: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    """How many chunks have a vector of the configured embedder."""
+    language: Language = "en"
+    added: str = ""
+    """ISO 8601, UTC."""
+    edition: str = ""
+    issued: str = ""
+    supersedes: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What the file says of itself: author, subject, producer, page count of attachments, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that was found, with the ranks that its fused score was made of."""
+
+    chunk: Chunk
+    document: Document
+    score: float
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Mark [n] in an answer. `quote` is verbatim in the chunk; `boxes` are its lines on `page`."""
+
+    n: int
+    chunk_id: str
+    document: str
+    file: str
+    title: str
+    page: int
+    quote: str
+    boxes: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. When `abstained`, `text` says so and `hits` are the nearest passages."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    abstained: bool
+    engine: str
+    hits: tuple[Hit, ...]
+    notice: str = ""
+    """What the reader must know beside the text: the model failed, a citation did not exist, …"""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Answer event: the passages, before the first word."""
+
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Answer event: more text. Joined, the deltas since the last Restart are the answer so far."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Answer event: what was shown is withdrawn (the model failed); deltas begin anew."""
+
+    notice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Answer event, always the last."""
+
+    answer: Answer
+
+
+AnswerEvent = Found | Delta | Restart | Finished

@@ -1,0 +1,54 @@
+"""Retrieval: fusion by rank, removed documents never shown, bad questions refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from kb.errors import QuestionError
+from kb.index import Scored
+from kb.retrieve import check_question, fuse, fuse_by_rank
+
+
+def scored(*numbers: int) -> list[Scored]:
+    return [Scored(number, 1.0 / rank) for rank, number in enumerate(numbers, start=1)]
+
+
+def test_the_baseline_is_reciprocal_rank() -> None:
+    fused = fuse_by_rank(scored(1, 2, 3), scored(3, 4))
+    assert [candidate.number for candidate in fused] == [3, 1, 4, 2]
+    assert fused[0].score == pytest.approx(1 / 63 + 1 / 61)
+    assert (fused[0].dense_rank, fused[0].lexical_rank) == (3, 1)
+
+
+def test_scores_are_combined_relative_to_each_lists_best() -> None:
+    dense = [Scored(1, 0.8), Scored(2, 0.4)]
+    lexical = [Scored(2, 20.0), Scored(3, 5.0)]
+    fused = {candidate.number: candidate.score for candidate in fuse(dense, lexical)}
+    assert fused[1] == pytest.approx(0.6)
+    assert fused[2] == pytest.approx(0.6 * 0.5 + 0.4)
+    assert fused[3] == pytest.approx(0.6 * 0.5 + 0.4 * 0.25)
+
+
+def test_a_passage_both_lists_find_beats_what_one_finds() -> None:
+    fused = fuse([Scored(1, 0.9), Scored(2, 0.85), Scored(4, 0.1)], [Scored(3, 9.0), Scored(2, 8.5)])
+    assert fused[0].number == 2
+
+
+def test_equal_scores_go_to_the_words() -> None:
+    """Ranked first by one list each: the literal match is shown first."""
+    assert [candidate.number for candidate in fuse_by_rank(scored(7), scored(9))] == [9, 7]
+
+
+def test_one_list_alone_keeps_its_order() -> None:
+    assert [candidate.number for candidate in fuse([], scored(5, 3, 8))] == [5, 3, 8]
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\n\t"])
+def test_empty_questions_are_refused(question: str) -> None:
+    with pytest.raises(QuestionError, match="empty"):
+        check_question(question, 100)
+
+
+def test_a_megabyte_is_refused() -> None:
+    with pytest.raises(QuestionError, match="1,000,000 characters"):
+        check_question("x" * 1_000_000, 4000)

@@ -1,5 +1,5 @@
 # Vademecum. `make run` and `make test` set up all they need; both can be run again at any time.
-.PHONY: help setup run test lint types unit browser faults screenshots samples clean
+.PHONY: help setup run test testsetup lint types unit browser faults screenshots lock clean
 .DEFAULT_GOAL := help
 
 HOME_DIR ?= indexes
@@ -46,3 +46,6 @@ screenshots: testsetup   ## remake docs/images from the running app
 
 clean:          ## remove the virtual environment (never the data home)
 	rm -rf .venv .mypy_cache .ruff_cache build *.egg-info
+
+lock:           ## remake constraints.txt from a fresh environment
+	@scripts/lock.sh

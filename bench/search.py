@@ -26,7 +26,7 @@ from kb.store import Store
 from kb.terms import language_of
 from kb.types import Chunk, Document, Span
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+SAMPLES = Path(__file__).parents[1] / "samples" / "documents"
 QUESTIONS = (
     "What is the starting dose of metformin for adults?",
     "Which patients should not receive ciprofloxacin?",

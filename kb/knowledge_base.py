@@ -88,17 +88,13 @@ class KnowledgeBase:
 
     def ask(self, question: str, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
         """The streamed answer. Raises QuestionError before the first event; later trouble is in the events."""
+        from kb import records
         from kb.answer import answer
 
         question = check_question(question, self.settings.max_question_chars)
-        return answer(
-            question,
-            self.retriever.search(question, self.settings.top_k),
-            history=history,
-            model=self.model,
-            engine=self.settings.engine,
-            timeout_s=self.settings.model_timeout_s,
-        )
+        found = self.retriever.search(question, self.settings.top_k)
+        hits = records.complete(question, found, self.store.chunks_on_page)
+        return answer(question, hits, history=history, model=self.model, timeout_s=self.settings.model_timeout_s)
 
     @cached_property
     def model(self) -> BaseChatModel | None:

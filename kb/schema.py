@@ -68,12 +68,15 @@ chunks = Table(
     Column("id", String, nullable=False, unique=True),
     Column("document", String, ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
     Column("position", Integer, nullable=False),
+    Column("first_page", Integer, nullable=False),
+    Column("last_page", Integer, nullable=False),
     Column("heading", String, nullable=False),
     Column("text", Text, nullable=False),
     Column("spans", LargeBinary, nullable=False),
     Column("language", String, nullable=False),
     Column("tokens", Integer, nullable=False),
     Index("chunks_of_document", "document", "position"),
+    Index("chunks_of_page", "document", "first_page"),
     sqlite_autoincrement=True,  # a number is never used again: index generations may still hold it
 )
 

@@ -153,6 +153,14 @@ class Store:
         with self._read() as connection:
             return [_chunk(row) for row in connection.execute(query)]
 
+    def chunks_on_page(self, document: str, page: int) -> list[Chunk]:
+        """The chunks that hold something of this page (or record), in reading order."""
+        query = sa.select(chunks).where(
+            chunks.c.document == document, chunks.c.first_page <= page, chunks.c.last_page >= page
+        )
+        with self._read() as connection:
+            return [_chunk(row) for row in connection.execute(query.order_by(chunks.c.position))]
+
     def chunk_numbers(self) -> np.ndarray:
         """Numbers of all chunks, ascending, int64 of shape (n,)."""
         return self._numbers(sa.select(chunks.c.number).order_by(chunks.c.number))
@@ -446,6 +454,8 @@ def _chunk_row(chunk: Chunk) -> dict[str, object]:
         "id": chunk.id,
         "document": chunk.document,
         "position": chunk.position,
+        "first_page": min(chunk.pages, default=0),
+        "last_page": max(chunk.pages, default=0),
         "heading": chunk.heading,
         "text": chunk.text,
         "spans": _pack(spans),

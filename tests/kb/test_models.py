@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from kb.endpoint_model import EndpointModel, public_address
 from kb.errors import UsageError
 from kb.local_model import LocalModel, load_local_model, plain_prompt, until
-from kb.models import ModelFailure, build_model
+from kb.model_failures import ModelFailure
+from kb.models import build_model
 from kb.settings import Settings
 from tests.openai_server import OpenAIServer
 from tests.tiny_model import NO_SYSTEM_TEMPLATE, save_tiny_model
@@ -142,7 +143,8 @@ def test_no_proxy_or_address_is_taken_from_the_environment(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "OPENAI_PROXY", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment")
-    monkeypatch.setenv("OPENAI_ORG_ID", "org-from-the-environment")
+    for name in ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "from-the-environment")
     assert list(at_endpoint(endpoint.url, "ok", key="").stream(ASKED))
     headers = endpoint.requests[-1][1]
     assert "environment" not in str(headers)

@@ -54,6 +54,12 @@ def test_chunks_come_back_as_they_went_in(store: Store, add: Adder) -> None:
     ]
 
 
+def test_chunks_are_found_by_the_page_they_touch(store: Store, add: Adder) -> None:
+    document = add(store, "a.txt", ["on page one", "on page two"])
+    assert [chunk.text for chunk in store.chunks_on_page(document.id, 2)] == ["on page two"]
+    assert store.chunks_on_page(document.id, 3) == []
+
+
 def test_reading_can_be_taken_up_where_it_stopped(store: Store) -> None:
     document = document_of("a.pdf")
     assert store.start_document(document) == 0

@@ -53,6 +53,8 @@ def upgrade() -> None:
         sa.Column("id", sa.String, nullable=False, unique=True),
         sa.Column("document", sa.String, sa.ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
         sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("first_page", sa.Integer, nullable=False),
+        sa.Column("last_page", sa.Integer, nullable=False),
         sa.Column("heading", sa.String, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("spans", sa.LargeBinary, nullable=False),
@@ -61,6 +63,7 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("chunks_of_document", "chunks", ["document", "position"])
+    op.create_index("chunks_of_page", "chunks", ["document", "first_page"])
     op.create_table(
         "vectors",
         sa.Column("embedder", sa.String, primary_key=True),

@@ -1,0 +1,1 @@
+"""Files in, chunks out: read, clean, chunk, store, index."""

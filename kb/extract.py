@@ -1,0 +1,388 @@
+"""The extractive engine: question and hits in, the verbatim sentences that answer it out, each cited, or abstention.
+
+No model. A sentence is worth the rarity-weighted share of the question's content terms that it holds (its section
+title counts too), with a nudge for what the question calls for: a number, a date, a reason. Terms are Chinese character
+bigrams and stemmed English words, so that nothing heavy is loaded and the same input gives the same answer.
+Monographs take another path: see kb.records.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from kb import records
+from kb.sentences import sentence_spans
+from kb.terms import language_of
+from kb.types import Answer, Citation, Hit, Language
+
+ENGINE = "extractive"
+Similarity = Callable[[str, Sequence[str]], Sequence[float]]
+"""Cosine of a question with each of several sentences, from the configured embedder."""
+
+MAX_SENTENCES = 5
+MAX_CHARS = 600
+ENOUGH = 0.55
+"""Least evidence to answer on: the mean share of the question's terms in the best passage and in the best sentence."""
+NAME_WEIGHT = 2.5
+"""How much a name (a capitalised word, a code with digits) counts in that share; any other term counts 1."""
+COMPANION = 0.9
+"""A further sentence is quoted when it is worth this much of the best one."""
+ADDS = 0.1
+"""... or when it brings at least this share of terms that no quoted sentence has."""
+
+ABSTAINED: dict[Language, str] = {
+    "zh": "文本中未提及这个问题的答案。下面列出的是最接近的文段，供查看。",
+    "en": "Not mentioned in the documents. The nearest passages are listed below for you to look at.",
+}
+_FIELD_ABSTAINED: dict[Language, str] = {
+    "zh": "文本中未提及{drug}的{field}。",
+    "en": "Not mentioned in the documents: {field} of {drug}.",
+}
+_FIELD_UNSTATED: dict[Language, str] = {
+    "zh": "文本中未提及{drug}的{field}（原文记为“{value}”）。[{n}]",
+    "en": "Not mentioned in the documents: {field} of {drug} (the record says “{value}”). [{n}]",
+}
+
+_CJK = r"\u3400-\u9fff\uf900-\ufaff"
+_HAS_CJK = re.compile(f"[{_CJK}]")
+_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[A-Za-z][A-Za-z0-9]*(?:[-'.][A-Za-z0-9]+)*|[α-ωΑ-Ω]+|[{_CJK}]+")
+_ZH_STOP = re.compile(
+    "请问|请|告诉|我想知道|想知道|我|你|一下|为什么|为何|为甚么|什么样|什么|甚么|怎么样|怎么办|怎么|怎样|如何|哪些|哪个|哪种|哪位|哪裡|哪里|哪儿|哪一|哪|"
+    "多少|多久|几个|几种|几|何时|何地|何人|何|谁|誰|是否|有没有|能不能|可不可以|是不是|会不会|需不需要|可以|应该|應該|需要|"
+    "主要|包括|关于|關於|进行|以及|其中|时候|時候|分别|有|的|了|是|在|吗|嗎|呢|吧|和|与|與|及|或|被|把|对|對|由|于|於|这|這|那|其|之|以|为|為|而|也|都|就|所|及其|们|個|个"
+)
+_EN_STOP = frozenset(
+    "a an the and or of in on at to for from by with without is are was were be been being am do does did done has have"
+    " had what which who whom whose when where why how that this these those it its their there here as than then if"
+    " can could may might should would will shall must not no i you he she they we my your our his her me him them us"
+    " about into between during any some such also please tell describe explain list name used use using many much most"
+    " more usually".split()
+)
+_SUFFIX = re.compile(r"(?:ies|ied|y|ing|edly|ed|es|s|e|ly|ation|ations|ions?|al|ic|ive)$")
+
+# What a question calls for, and how a sentence shows it has it.
+_NUMBER = re.compile(
+    r"\d|[一二三四五六七八九十百千万两半]+(?:个|次|天|日|周|月|年|种|片|粒|岁|倍|公|毫|克|升|度|名|座|位|条)"
+    r"|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|twice|once)\b",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"\d{4}|\d+\s*[年月日天周]|世纪|年代|朝|期间|\b(?:january|february|march|april|june|july|august|september|october"
+    r"|november|december|century|days?|weeks?|months?|years?)\b",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"因|由于|由於|导致|導致|所以|为了|為了|使得"
+    r"|\b(?:because|due to|since|as a result|owing|therefore|cause[sd]?|lead|result)",
+    re.IGNORECASE,
+)
+_CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
+    (
+        re.compile(
+            r"何时|什么时候|什麼時候|哪一?[年天月日]|幾年|几年|时间|\bwhen\b|\bwhat (?:year|date)", re.IGNORECASE
+        ),
+        _DATE,
+    ),
+    (
+        re.compile(
+            r"多少|几|幾|多[大长長高重久远快]|剂量|用量|\bhow (?:many|much|long|often|large|high|old|far)\b"
+            r"|\b(?:dose|dosage|number|percentage|rate|proportion|prevalence)\b",
+            re.IGNORECASE,
+        ),
+        _NUMBER,
+    ),
+    (re.compile(r"为什么|為什麼|为何|為何|原因|\bwhy\b|\bcauses?\b|\breasons?\b", re.IGNORECASE), _REASON),
+)
+_REFERENCE_MARK = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[-–,，、]\s*\d{1,3})*)\s*[\]】］]")
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """An exact piece [start, end) of the text of hit number `index` (0-based)."""
+
+    index: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    quote: Quote
+    text: str
+    terms: frozenset[str]
+    around: frozenset[str]
+    """Terms of its heading, title and neighbours: they tell what the sentence is about."""
+
+
+class Extractor:
+    """Answers from the hits alone. `similarity` refines the ranking when the embedder knows the language."""
+
+    def __init__(self, similarity: Similarity | None = None) -> None:
+        self._similarity = similarity
+
+    def extract(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """The extractive answer. Abstained answers keep all hits as the nearest passages."""
+        language = language_of(question)
+        found = list(hits)
+        answer = _from_records(question, language, found)
+        if answer is not None:
+            return answer
+        quotes = self._quotes(question, found)
+        if not quotes:
+            return _abstain(ABSTAINED[language], found)
+        return _compose(quotes, found, language, _record_labels(question, quotes, found))
+
+    def _quotes(self, question: str, hits: list[Hit]) -> list[Quote]:
+        candidates = _candidates(hits, _foreign(question, hits))
+        asked = question_terms(records.subject(question) if records.asks_for_drugs(question) else question)
+        if not candidates or not asked or _evidence(question, asked, candidates, hits) < ENOUGH:
+            return []
+        weights = _rarity(asked, candidates)
+        scores = [_score(question, candidate, weights) for candidate in candidates]
+        if self._similarity is not None:
+            scores = self._refined(question, candidates, scores, self._similarity)
+        order = sorted(
+            range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
+        )
+        return _choose([candidates[i] for i in order], [scores[i] for i in order], weights)
+
+    def _refined(
+        self, question: str, candidates: list[_Candidate], scores: list[float], similarity: Similarity
+    ) -> list[float]:
+        """The ten best by terms, reordered with the embedder's cosine; the rest stay behind."""
+        top = sorted(range(len(scores)), key=lambda i: -scores[i])[:10]
+        cosines = similarity(question, [candidates[i].text for i in top])
+        refined = list(scores)
+        for i, cosine in zip(top, cosines, strict=True):
+            refined[i] += 0.5 * max(0.0, float(cosine))
+        return refined
+
+
+def question_terms(question: str) -> list[str]:
+    """Content terms of a question: what is left when question words and particles are gone."""
+    return terms(_ZH_STOP.sub(" ", question))
+
+
+def terms(text: str) -> list[str]:
+    """Chinese character bigrams (single characters where one stands alone) and stemmed English words."""
+    found: list[str] = []
+    for word in _WORD.findall(text):
+        if _HAS_CJK.match(word):
+            found.extend(word[i : i + 2] for i in range(len(word) - 1)) if len(word) > 1 else found.append(word)
+        elif word.lower() not in _EN_STOP:
+            found.append(_stem(word.lower()))
+    return found
+
+
+def _stem(word: str) -> str:
+    """Cut an ending, keep at least four letters: infections, infected, infection → infect."""
+    if len(word) <= 4 or not word.isalpha():
+        return word.removesuffix("'s")
+    cut = _SUFFIX.sub("", word)
+    return cut if len(cut) >= 4 else word[: max(4, len(cut))]
+
+
+def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
+    """Passages that must not answer: monographs of other drugs than the one that is asked about."""
+    found = records.records(hits)
+    own = [record for record in found if records.name_asked(question, record, hits)]
+    field_of_another = bool(records.asked_fields(question)) and not records.asks_for_drugs(question)
+    if not own and not field_of_another:
+        return frozenset()
+    return frozenset(index for record in found if record not in own for index in record.indices)
+
+
+def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
+    """Every sentence of every passage, once."""
+    seen: set[str] = set()
+    kept: list[_Candidate] = []
+    for index, hit in enumerate(hits):
+        if index in left_out:
+            continue
+        text = hit.chunk.text
+        spans = sentence_spans(text)
+        termed = [frozenset(terms(text[a:b])) for a, b in spans]
+        title = frozenset(terms(f"{hit.chunk.heading} {hit.document.title}"))
+        for at, (a, b) in enumerate(spans):
+            same = "".join(text[a:b].split()).lower()
+            if same in seen:
+                continue
+            seen.add(same)
+            before = termed[at - 1] if at else frozenset[str]()
+            kept.append(_Candidate(Quote(index, a, b), text[a:b], termed[at], title | before))
+    return kept
+
+
+def _evidence(question: str, asked: list[str], candidates: list[_Candidate], hits: list[Hit]) -> float:
+    """How much of the question the best passage and the best sentence hold, 0 to 1.
+
+    The weights do not depend on what was found: eight passages on the subject must not make its name worthless.
+    """
+    weights = dict.fromkeys(asked, 1.0)
+    for name in _names(question):
+        weights |= dict.fromkeys((term for term in terms(name) if term in weights), NAME_WEIGHT)
+    total = sum(weights.values())
+    searched = {candidate.quote.index for candidate in candidates}
+    passage = max(_share(_passage_terms(hits[index]), weights) for index in searched)
+    sentence = max(_share(candidate.terms | candidate.around, weights) for candidate in candidates)
+    return (passage + sentence) / (2 * total)
+
+
+def _names(question: str) -> list[str]:
+    """Latin words that look like names: a capital or a digit in them; the first word of an English question may not."""
+    words = re.findall(r"[A-Za-z0-9][\w-]*", question)
+    if question[:1].isascii() and words and not re.search(r"\d|[A-Z].*[A-Z]", words[0]):
+        words = words[1:]
+    return [word for word in words if re.search(r"[A-Z0-9]", word)]
+
+
+def _rarity(asked: list[str], candidates: list[_Candidate]) -> dict[str, float]:
+    """BM25's idf of each question term over the sentences at hand."""
+    held = Counter(term for candidate in candidates for term in candidate.terms)
+    n = len(candidates)
+    return {term: math.log(1 + (n - held[term] + 0.5) / (held[term] + 0.5)) for term in dict.fromkeys(asked)}
+
+
+def _share(held: frozenset[str], weights: dict[str, float]) -> float:
+    return sum(weight for term, weight in weights.items() if term in held)
+
+
+def _passage_terms(hit: Hit) -> frozenset[str]:
+    return frozenset(terms(f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}"))
+
+
+def _score(question: str, candidate: _Candidate, weights: dict[str, float]) -> float:
+    """Share of the question that the sentence holds; what its surroundings hold counts a third."""
+    near = _share(candidate.around - candidate.terms, weights)
+    score = (_share(candidate.terms, weights) + 0.3 * near) / sum(weights.values())
+    for asks, shows in _CALLS:
+        if asks.search(question):
+            score *= 1.15 if shows.search(candidate.text) else 0.85
+    return score
+
+
+def _choose(ranked: list[_Candidate], scores: list[float], weights: dict[str, float]) -> list[Quote]:
+    """The best sentence, and those that are nearly as good or bring what is still missing."""
+    chosen = [ranked[0]]
+    covered = ranked[0].terms
+    length = len(ranked[0].text)
+    total = sum(weights.values())
+    for candidate, score in zip(ranked[1:], scores[1:], strict=True):
+        if len(chosen) == MAX_SENTENCES:
+            break
+        if length + len(candidate.text) > MAX_CHARS:
+            continue
+        brings = _share(candidate.terms - covered, weights) / total
+        if score >= COMPANION * scores[0] or (brings >= ADDS and score >= 0.5 * scores[0]):
+            chosen.append(candidate)
+            covered |= candidate.terms
+            length += len(candidate.text)
+    return [candidate.quote for candidate in chosen]
+
+
+def _record_labels(question: str, quotes: list[Quote], hits: list[Hit]) -> dict[Quote, str]:
+    """Monograph sentences seldom say which drug they are of: its name goes before them, unless the question has it."""
+    names = {index: record.name for record in records.records(hits) for index in record.indices}
+    labels = {quote: names.get(quote.index, "") for quote in quotes}
+    return {quote: name for quote, name in labels.items() if name and name not in question and quote.start > 0}
+
+
+def _from_records(question: str, language: Language, hits: list[Hit]) -> Answer | None:
+    """The answer of a monograph's field, when the question asks for one; None when this is no such question."""
+    fields = records.asked_fields(question)
+    found = records.records(hits)
+    if not fields or not found or records.asks_for_drugs(question):
+        return None
+    own = [(record, name) for record in found if (name := records.name_asked(question, record, hits))]
+    if not own:
+        # Another drug's record must not answer; other documents still may.
+        return _abstain(ABSTAINED[language], hits) if all(records.is_record(hit) for hit in hits) else None
+    longest = max(len(name) for _, name in own)
+    asked = [(record, name) for record, name in own if len(name) == longest] or own
+    return _fields_of(question, asked[: records.MOST_RECORDS], fields, language, hits)
+
+
+def _fields_of(
+    question: str, asked: list[tuple[records.Record, str]], fields: list[str], language: Language, hits: list[Hit]
+) -> Answer:
+    """The asked fields of the asked drugs: whole lines, and a note for each that states nothing."""
+    labels: dict[Quote, str] = {}
+    missing: list[tuple[str, Citation | None]] = []
+    for record, name in asked:
+        plain = name == record.name and len(asked) == 1 and not records.form_named(question, name)
+        for field in fields:
+            lines = [line for line in record.lines if line.field == field]
+            stated = [line for line in lines if not records.unstated(_value(line, hits))]
+            labels |= {Quote(line.index, line.start, line.end): "" if plain else record.name for line in stated}
+            if not stated:
+                missing.append(_missing(name, field, lines, language, hits))
+    notes = "\n".join(text for text, _ in missing)
+    unstated = tuple(citation for _, citation in missing if citation)
+    if not labels:
+        return _abstain(notes, hits, unstated)
+    answer = _compose(list(labels), hits, language, labels)
+    if not missing:
+        return answer
+    return replace(answer, text=f"{answer.text}\n{notes}", citations=answer.citations + unstated)
+
+
+def _value(line: records.FieldLine, hits: list[Hit]) -> str:
+    return hits[line.index].chunk.text[line.value_start : line.end]
+
+
+def _missing(
+    drug: str, field: str, lines: list[records.FieldLine], language: Language, hits: list[Hit]
+) -> tuple[str, Citation | None]:
+    """What to say of a field that the record leaves blank, or leaves out."""
+    if not lines:
+        return _FIELD_ABSTAINED[language].format(drug=drug, field=field), None
+    line = lines[0]
+    value = _value(line, hits).strip(" 。.\n")
+    if not value:
+        return _FIELD_ABSTAINED[language].format(drug=drug, field=field), None
+    text = _FIELD_UNSTATED[language].format(drug=drug, field=field, value=value, n=line.index + 1)
+    return text, cite(hits[line.index], line.index + 1, line.start, line.end)
+
+
+def _abstain(text: str, hits: list[Hit], citations: tuple[Citation, ...] = ()) -> Answer:
+    return Answer(text, citations, True, ENGINE, tuple(hits))
+
+
+def _compose(
+    quotes: list[Quote], hits: list[Hit], language: Language, labels: dict[Quote, str] | None = None
+) -> Answer:
+    """Quotes in reading order: documents as ranked, inside each by position. Each is followed by its mark."""
+    rank: dict[str, int] = {}
+    for hit in hits:
+        rank.setdefault(hit.document.id, len(rank))
+    ordered = sorted(quotes, key=lambda q: (rank[hits[q.index].document.id], hits[q.index].chunk.position, q.start))
+    parts: list[str] = []
+    for quote in ordered:
+        text = hits[quote.index].chunk.text[quote.start : quote.end]
+        label = (labels or {}).get(quote, "")
+        shown = _REFERENCE_MARK.sub(r"(\1)", text)
+        parts.append(
+            f"{label}{'：' if language == 'zh' else ': '}{shown} [{quote.index + 1}]"
+            if label
+            else f"{shown} [{quote.index + 1}]"
+        )
+    separator = "\n" if any(records.is_record(hits[q.index]) for q in ordered) else " "
+    citations = tuple(cite(hits[q.index], q.index + 1, q.start, q.end) for q in ordered)
+    return Answer(separator.join(parts), citations, False, ENGINE, tuple(hits))
+
+
+def cite(hit: Hit, n: int, start: int, end: int) -> Citation:
+    """The citation of characters [start, end) of a hit's text: its page and the boxes of its lines there.
+
+    A quote that runs over a page break is cited on the page where it begins, with the boxes of that page only.
+    """
+    touched = [span for span in hit.chunk.spans if span.start < end and start < span.end]
+    page = touched[0].page if touched else (hit.chunk.pages or (1,))[0]
+    boxes = tuple(dict.fromkeys(box for span in touched if span.page == page for box in span.boxes))
+    quote = hit.chunk.text[start:end]
+    document = hit.document
+    return Citation(n, hit.chunk.id, document.id, document.file, document.title, page, quote, boxes)

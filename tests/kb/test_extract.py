@@ -1,0 +1,280 @@
+"""The extractive engine: what it quotes, what it refuses to quote, and that quotes are the text itself."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.extract import MAX_SENTENCES, Extractor
+from kb.records import complete, unstated
+from kb.sentences import LONGEST, sentence_spans, sentences
+from kb.testing import make_hit
+from kb.types import Answer, Hit, Span
+
+FLOXACIN = (
+    "氧氟沙星\n药品类型:呼吸系统药物，抗菌药\n英文名:Ofloxacin\n别名:奥复星；泰利必妥\n剂型:片剂：0.1g。\n"
+    "适应证:用于敏感菌所致的呼吸道感染。\n禁忌证:尚不明确。\n注意事项:1.肾功能减退者慎用。2.多饮水。\n用法用量:口服，每次0.2g，每天2次。"
+)
+LEVO = (
+    "左氧氟沙星\n药品类型:呼吸系统药物，抗菌药\n英文名:Levofloxacin\n别名:可乐必妥\n"
+    "适应证:用于敏感菌所致的肺炎。\n用法用量:口服，每次0.5g，每天1次。\n药物相互作用:"
+)
+
+
+def record(text: str, page: int = 1, position: int = 0, heading: str = "") -> Hit:
+    return make_hit(text, title="drug", kind="records", page=page, position=position, heading=heading)
+
+
+def ask(question: str, *hits: Hit) -> Answer:
+    return Extractor().extract(question, hits)
+
+
+# -- sentences -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Give 0.5 mg e.g. at night. Then stop.", ["Give 0.5 mg e.g. at night.", "Then stop."]),
+        ("Dr. Smith agreed. See No. 3 of Fig. 2. Done.", ["Dr. Smith agreed.", "See No. 3 of Fig. 2.", "Done."]),
+        ("He said no. She left.", ["He said no.", "She left."]),
+        ("E. coli grows. Vitamin C. It helps.", ["E. coli grows.", "Vitamin C.", "It helps."]),
+        ("1. Wash hands. 2. Dry them.", ["1. Wash hands.", "2. Dry them."]),
+        ("Take 5 mg p.o. b.i.d. for 3 days. Rest.", ["Take 5 mg p.o. b.i.d. for 3 days.", "Rest."]),
+        ("口服，每次0.1g。用药至少4周！可以吗？", ["口服，每次0.1g。", "用药至少4周！", "可以吗？"]),
+        ("“真的吗？”他说。", ["“真的吗？”", "他说。"]),
+        ("A line that is\nwrapped here. Next.", ["A line that is\nwrapped here.", "Next."]),
+        ("Heading\nBody text.", ["Heading", "Body text."]),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_sentences_end_where_a_reader_would_end_them(text: str, expected: list[str]) -> None:
+    """Lost: a dose is quoted without the half of its sentence that limits it."""
+    assert sentences(text) == expected
+
+
+@given(st.text(alphabet="ab C1.。！?；;,，\n “”()" + "血", max_size=200))
+def test_sentence_spans_cover_everything_but_white_space(text: str) -> None:
+    """Lost: words of a passage that can never be quoted, or a quote that is not in the text."""
+    at = 0
+    for start, end in sentence_spans(text):
+        assert not text[at:start].strip()
+        assert start < end <= start + LONGEST
+        at = end
+    assert not text[at:].strip()
+
+
+# -- monographs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "field"),
+    [
+        ("氧氟沙星怎么吃？", "用法用量:口服，每次0.2g，每天2次。"),
+        ("请问氧氟沙星片一天几次", "用法用量:口服，每次0.2g，每天2次。"),
+        ("氧氟沙星的剂量", "用法用量:口服，每次0.2g，每天2次。"),
+        ("氧氟沙星能治什么病？", "适应证:用于敏感菌所致的呼吸道感染。"),
+        ("氧氟沙星的适应症有哪些", "适应证:用于敏感菌所致的呼吸道感染。"),
+        ("氧氟沙星的英文名是什么", "英文名:Ofloxacin"),
+        ("氧氟沙星有什么规格", "剂型:片剂：0.1g。"),
+        ("服用氧氟沙星要注意什么", "注意事项:1.肾功能减退者慎用。2.多饮水。"),
+        ("What is the dosage of ofloxacin?", "用法用量:口服，每次0.2g，每天2次。"),
+        ("How should I take Ofloxacin?", "用法用量:口服，每次0.2g，每天2次。"),
+    ],
+)
+def test_a_field_is_answered_by_its_whole_line(question: str, field: str) -> None:
+    """Lost: a clinician gets half of a dose, or the wrong field."""
+    answer = ask(question, record(LEVO, page=2), record(FLOXACIN))
+    assert [citation.quote for citation in answer.citations] == [field]
+    assert answer.citations[0].n == 2
+    assert not answer.abstained
+    assert answer.text.endswith("[2]")
+
+
+def test_the_dose_of_another_drug_is_never_quoted() -> None:
+    """Lost: 左氧氟沙星 is dosed as 氧氟沙星: a patient is harmed."""
+    for question in (
+        "左氧氟沙星怎么吃？",
+        "氧氟沙星滴耳甲怎么用",
+        "诺氟沙星的用法用量",
+        "复方氧氟沙星每天几次",
+        "氧氟沙星/氢化可的松怎么用",
+        "小儿氧氟沙星怎么吃",
+        "氧氟沙星糖浆怎么吃",
+    ):
+        answer = ask(question, record(FLOXACIN))
+        assert answer.abstained, question
+        assert not answer.citations
+        assert answer.hits
+
+
+def test_another_drugs_record_does_not_answer_beside_a_book() -> None:
+    """Lost: the same harm, by way of sentence search."""
+    book = make_hit("细菌性肺炎的护理包括吸氧和补液。", title="护理学")
+    assert "0.2g" not in ask("诺氟沙星的用法用量", book, record(FLOXACIN)).text
+
+
+def test_an_alias_finds_the_record_and_the_answer_names_it() -> None:
+    """Lost: asked by brand name, the reader cannot tell which drug the dose is for."""
+    answer = ask("泰利必妥怎么服用？", record(FLOXACIN))
+    assert answer.text == "氧氟沙星：用法用量:口服，每次0.2g，每天2次。 [1]"
+    assert answer.citations[0].quote == "用法用量:口服，每次0.2g，每天2次。"
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [("氧氟沙星的禁忌证", FLOXACIN), ("左氧氟沙星的相互作用", LEVO), ("氧氟沙星有什么不良反应", FLOXACIN)],
+)
+def test_a_field_that_says_nothing_is_reported_as_such(question: str, text: str) -> None:
+    """Lost: 尚不明确 passes for 'none', or another field is quoted in its place."""
+    answer = ask(question, record(text))
+    assert answer.abstained
+    assert "文本中未提及" in answer.text
+
+
+def test_an_unstated_field_shows_where_it_says_so() -> None:
+    answer = ask("氧氟沙星的禁忌证", record(FLOXACIN))
+    assert "尚不明确" in answer.text
+    assert answer.citations[0].quote == "禁忌证:尚不明确。"
+
+
+@pytest.mark.parametrize("value", ["", "尚不明确。", "(尚不明确)", "（不详）", "暂无", "未见报道。", "目前还不明确。"])
+def test_every_way_of_saying_nothing_counts_as_nothing(value: str) -> None:
+    assert unstated(value)
+
+
+@pytest.mark.parametrize("value", ["无特别禁忌。", "不良反应少。", "对本品过敏者禁用。", "5mg"])
+def test_saying_that_there_is_none_is_saying_something(value: str) -> None:
+    assert not unstated(value)
+
+
+def test_a_record_cut_in_two_is_answered_whole() -> None:
+    """Lost: the second half of a long dosage field, where the limits for children stand."""
+    head, tail = FLOXACIN.split("，每天2次")
+    first = record(head, position=4, heading="氧氟沙星")
+    second = record("，每天2次" + tail, position=5, heading="氧氟沙星")
+    answer = ask("氧氟沙星怎么吃", second, first)
+    assert [citation.quote for citation in answer.citations] == ["用法用量:口服，每次0.2g", "，每天2次。"]
+
+
+def test_the_rest_of_the_monograph_asked_about_is_fetched() -> None:
+    """Lost: a dose that ends in mid-line, or 'not mentioned' for a field that stands in the next chunk."""
+    head, tail = FLOXACIN.split("，每天2次")
+    first = record(head, page=9, position=4, heading="氧氟沙星")
+    second = record("，每天2次" + tail, page=9, position=5, heading="氧氟沙星")
+    other = record(LEVO, page=2)
+    library = {9: [first.chunk, second.chunk], 2: [other.chunk]}
+    hits = complete("氧氟沙星怎么吃", [other, first], lambda document, number: library[number])
+    assert [hit.chunk for hit in hits] == [other.chunk, first.chunk, second.chunk]
+    assert complete("发烧怎么办", [other, first], lambda document, number: library[number]) == [other, first]
+    assert "每天2次" in ask("氧氟沙星怎么吃", *hits).text
+
+
+def test_asked_which_drug_any_record_may_answer() -> None:
+    answer = ask("哪些药用于治疗肺炎？", record(LEVO, page=2), record(FLOXACIN))
+    assert answer.text.startswith("左氧氟沙星：")
+    assert "肺炎" in answer.citations[0].quote
+
+
+# -- prose -----------------------------------------------------------------------------------------------------------
+
+GUIDE = make_hit(
+    "Hypertension is common. Start amlodipine at 5 mg once daily. The maximum dose of amlodipine is 10 mg daily "
+    "because higher doses add oedema [7]. Exercise helps.",
+    title="Hypertension guideline",
+    page=4,
+)
+OTHER = make_hit("Asthma is a disease of the airways. Salbutamol relieves it.", title="Asthma", page=9)
+
+
+def test_the_sentence_that_answers_is_quoted_with_its_place() -> None:
+    """Lost: the answer cannot be checked against the page."""
+    answer = ask("What is the maximum dose of amlodipine?", OTHER, GUIDE)
+    quote = "The maximum dose of amlodipine is 10 mg daily because higher doses add oedema [7]."
+    assert [(c.n, c.page, c.title, c.quote) for c in answer.citations] == [(2, 4, "Hypertension guideline", quote)]
+    assert answer.citations[0].boxes == GUIDE.chunk.spans[0].boxes
+
+
+def test_reference_numbers_of_the_source_do_not_pass_for_citations() -> None:
+    """Lost: '[7]' of the source's bibliography opens passage 7."""
+    assert ask("What is the maximum dose of amlodipine?", GUIDE).text == (
+        "The maximum dose of amlodipine is 10 mg daily because higher doses add oedema (7). [1]"
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the half-life of warfarin?",
+        "How is Kawasaki disease treated?",
+        "川崎病如何治疗？",
+        "。。。",
+        "the of and",
+    ],
+)
+def test_weak_evidence_is_answered_with_silence(question: str) -> None:
+    """Lost: an unrelated sentence is presented as the answer."""
+    answer = ask(question, GUIDE, OTHER)
+    assert answer.abstained
+    assert not answer.citations
+    assert answer.hits == (GUIDE, OTHER)
+
+
+def test_the_language_of_the_answer_is_the_questions() -> None:
+    assert "文本中未提及" in ask("川崎病如何治疗？", GUIDE).text
+    assert "Not mentioned in the documents" in ask("How is Kawasaki disease treated?", GUIDE).text
+
+
+def test_no_hits_is_abstention() -> None:
+    assert ask("Anything?").abstained
+
+
+def test_quotes_come_in_reading_order_and_once() -> None:
+    """Lost: step 2 of a procedure is shown before step 1, or the same line of two overlapping chunks twice."""
+    first = make_hit("Wash the wound with saline solution. Then close the wound.", position=0)
+    second = make_hit("Then close the wound. Cover the wound with saline gauze.", position=1)
+    quotes = [c.quote for c in ask("How to treat a wound with saline?", second, first).citations]
+    assert quotes == sorted(quotes, key=[*sentences(first.chunk.text), *sentences(second.chunk.text)].index)
+    assert len(set(quotes)) == len(quotes)
+
+
+def test_boxes_are_those_of_the_quoted_lines_only() -> None:
+    """Lost: the highlight covers the whole page, or the wrong page after a page break."""
+    text = "Aspirin is old.\nThe aspirin dose is 100 mg daily.\nIt is cheap."
+    box = (0.0, 0.0, 1.0, 1.0)
+    spans = (Span(0, 15, 1, (box,)), Span(16, 49, 2, ((1.0, 1.0, 2.0, 2.0),)), Span(50, 62, 3, ((3.0, 3.0, 4.0, 4.0),)))
+    citation = ask("What is the aspirin dose?", make_hit(text, spans=spans)).citations[0]
+    assert citation.quote == "The aspirin dose is 100 mg daily."
+    assert (citation.page, citation.boxes) == (2, ((1.0, 1.0, 2.0, 2.0),))
+
+
+def test_similarity_can_change_the_choice() -> None:
+    """Lost: a configured embedder that understands the question has no say."""
+    hit = make_hit("The heart failure drug is bisoprolol. The heart failure drug causes bradycardia.")
+    prefers = Extractor(lambda question, texts: [float("bradycardia" in text) for text in texts])
+    assert "bradycardia" in prefers.extract("heart failure drug slow pulse?", [hit]).citations[0].quote
+
+
+@given(
+    st.text(alphabet="ab 12?血压药的用量[]", max_size=30),
+    st.lists(st.text(alphabet="ab 12.。\n血压药:用法量[]1", min_size=1, max_size=80), max_size=4),
+)
+def test_every_quote_is_in_its_passage(question: str, texts: list[str]) -> None:
+    """Lost: a 'verbatim' quote that the document does not contain."""
+    hits = [make_hit(text, position=n, title=f"d{n}") for n, text in enumerate(texts)]
+    answer = ask(question, *hits)
+    assert len(answer.citations) <= MAX_SENTENCES * max(1, len(texts))
+    assert all(citation.quote in hits[citation.n - 1].chunk.text for citation in answer.citations)
+    assert answer == ask(question, *hits)
+
+
+def test_eight_long_passages_take_less_than_a_blink() -> None:
+    """Lost: the first word of the default engine within 300 ms."""
+    text = " ".join(f"Patient {n} received {n} mg of drug {n % 7} for condition {n % 11}." for n in range(60))
+    hits = [make_hit(text, title=f"Book {n}") for n in range(8)]
+    started = time.perf_counter()
+    ask("How many mg of drug 3 did patient 17 receive?", *hits)
+    assert time.perf_counter() - started < 0.2

@@ -156,7 +156,7 @@ def rebuild(as_json: Json = False, home: Home = None) -> None:
     """Compute missing vectors and write the index anew from the catalog; the old one answers meanwhile."""
     from kb.knowledge_base import KnowledgeBase
 
-    with verb(as_json) as output, KnowledgeBase.open(_settings(home), write=True, for_rebuild=True) as kb:
+    with verb(as_json) as output, KnowledgeBase.open(_settings(home), write=True, create=False, for_rebuild=True) as kb:
         line = ProgressLine()
         kb.rebuild(lambda step, done, total: line.show(f"{step} {done} of {total} chunks"))
         line.close()
@@ -211,7 +211,7 @@ def _settings(home: Path | None, **overrides: object) -> Settings:
 def _opened(home: Path | None, *, write: bool = False, engine: str | None = None) -> KnowledgeBase:
     from kb.knowledge_base import KnowledgeBase
 
-    return KnowledgeBase.open(_settings(home, engine=engine), write=write)
+    return KnowledgeBase.open(_settings(home, engine=engine), write=write, create=False)
 
 
 def _read_history(path: Path | None) -> list[Turn]:

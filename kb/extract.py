@@ -97,6 +97,10 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     ),
     (re.compile(r"为什么|為什麼|为何|為何|原因|\bwhy\b|\bcauses?\b|\breasons?\b", re.IGNORECASE), _REASON),
 )
+# What is counted in 多少盐, 几种类型: of two sentences the one that names it is worth more. Units name nothing.
+_COUNTED = re.compile(rf"(?:多少|几[种类个])(?:的)?([{_CJK}]{{1,4}})(?:[？?。，,]|$)")
+_CLAUSES = re.compile(r"[，,；;。]")
+_UNITS = re.compile(r"^(?:[毫微千]?[克升米]|[天日周月年次片粒岁倍人个种名位元度级]|小时|分钟|公斤|钱|时间)+$")
 _REFERENCE_MARK = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[-–,，、]\s*\d{1,3})*)\s*[\]】］]")
 
 
@@ -114,6 +118,7 @@ class _Candidate:
     quote: Quote
     text: str
     terms: frozenset[str]
+    """Its terms and its single Chinese characters: a question's 盐 is in 食盐."""
     around: frozenset[str]
     """Terms of its heading, title and neighbours: they tell what the sentence is about."""
 
@@ -197,24 +202,34 @@ def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
 
 
 def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
-    """Every sentence of every passage, once."""
+    """Every sentence of every passage, once; headings are no answers."""
     seen: set[str] = set()
     kept: list[_Candidate] = []
     for index, hit in enumerate(hits):
         if index in left_out:
             continue
         text = hit.chunk.text
-        spans = sentence_spans(text)
-        termed = [frozenset(terms(text[a:b])) for a, b in spans]
+        titles = {_squeezed(part) for part in (hit.document.title, *hit.chunk.heading.split(" › "))}
+        spans = [(a, b) for a, b in sentence_spans(text) if _squeezed(text[a:b]) not in titles]
+        termed = [frozenset(terms(text[a:b])) | _characters(text[a:b]) for a, b in spans]
         title = frozenset(terms(f"{hit.chunk.heading} {hit.document.title}"))
         for at, (a, b) in enumerate(spans):
-            same = "".join(text[a:b].split()).lower()
+            same = _squeezed(text[a:b])
             if same in seen:
                 continue
             seen.add(same)
             before = termed[at - 1] if at else frozenset[str]()
             kept.append(_Candidate(Quote(index, a, b), text[a:b], termed[at], title | before))
     return kept
+
+
+def _characters(text: str) -> frozenset[str]:
+    return frozenset(character for character in text if _HAS_CJK.match(character))
+
+
+def _squeezed(text: str) -> str:
+    """For comparing: without spaces, and without the marks some plain texts put before a heading."""
+    return "".join(re.sub(r"^<[^>]{1,4}>|^#+", "", text.strip()).split()).lower()
 
 
 def _evidence(question: str, asked: list[str], candidates: list[_Candidate], hits: list[Hit]) -> float:
@@ -252,13 +267,18 @@ def _share(held: frozenset[str], weights: dict[str, float]) -> float:
 
 
 def _passage_terms(hit: Hit) -> frozenset[str]:
-    return frozenset(terms(f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}"))
+    text = f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}"
+    return frozenset(terms(text)) | _characters(text)
 
 
 def _score(question: str, candidate: _Candidate, weights: dict[str, float]) -> float:
     """Share of the question that the sentence holds; what its surroundings hold counts a third."""
     near = _share(candidate.around - candidate.terms, weights)
     score = (_share(candidate.terms, weights) + 0.3 * near) / sum(weights.values())
+    counted = _COUNTED.search(question)
+    if counted and not _UNITS.match(counted[1]):
+        clauses = [clause for clause in _CLAUSES.split(candidate.text) if counted[1] in clause]
+        score *= 0.5 if not clauses else 2.0 if any(map(_NUMBER.search, clauses)) else 1.0
     for asks, shows in _CALLS:
         if asks.search(question):
             score *= 1.15 if shows.search(candidate.text) else 0.85

@@ -47,12 +47,14 @@ class KnowledgeBase:
         self._publishing = threading.Lock()
 
     @classmethod
-    def open(cls, settings: Settings, *, write: bool = False, for_rebuild: bool = False) -> KnowledgeBase:
-        """Open the home that the settings name; `write` makes it if need be and takes its lock.
+    def open(
+        cls, settings: Settings, *, write: bool = False, create: bool = True, for_rebuild: bool = False
+    ) -> KnowledgeBase:
+        """Open the home that the settings name; `write` takes its lock and, with `create`, makes it if need be.
 
         Raises HomeError, HomeBusy, StoreError, IndexMismatch (not `for_rebuild`) or UsageError.
         """
-        home = check_home(settings.home, create=write)
+        home = check_home(settings.home, create=write and create)
         lock = HomeLock(home) if write else None
         try:
             kb = cls(settings, Store(home, read_only=not write), build_embedder(settings), lock)

@@ -48,7 +48,7 @@ def draw(order: dict[str, Any]) -> Any:
         if not (width > 0 and height > 0):
             refuse("the page has no size")
         pixels = order["max_pixels"]
-        scale = min(order["width"] / width, 4.0, (pixels / (width * height)) ** 0.5)
+        scale = min(order["width"] / width, 4.0, (0.98 * pixels / (width * height)) ** 0.5)
         if scale * max(width, height) > 60_000:  # a JPEG's side is at most 65,535
             refuse("the page is too long to draw")
         image = page.render(scale=scale, rev_byteorder=True).to_pil().convert("RGB")

@@ -1,7 +1,8 @@
 """A question in, the best passages out: dense and lexical search side by side, their scores combined.
 
-The combination is convex over scores divided by each list's best (Bruch, Gai and Ingber, "An Analysis of Fusion
-Functions for Hybrid Retrieval", TOIS 2023); reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) is kept
+The combination is convex (Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", TOIS 2023):
+BM25 divided by its best, cosine as it is, so that a question whose vectors are near to nothing is left to the words.
+Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) is kept
 as the baseline that `evaluate retrieval` prints beside it. A list only takes part where it means something: dense
 search is left out for questions in a language that the embedder does not know.
 """
@@ -34,16 +35,15 @@ class Candidate:
 
 
 def fuse(dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
-    """Convex combination, best first; scores lie in [0, 1]. One empty list leaves the other's order.
+    """Convex combination of cosine and relative BM25, best first, in [0, 1]. One empty list leaves the other's order.
 
     A chunk that a list does not hold counts there as 0 if the list is lexical (it shares no better term), and as that
-    list's last score if it is dense (its true score is that or less).
+    list's last score if it is dense (its true cosine is that or less, or it has no vector yet).
     """
     if not dense or not lexical:
         return _ranked(dense, lexical, {one.number: one.score for one in (*dense, *lexical)})
     dense_scores = {one.number: max(one.score, 0.0) for one in dense}
     lexical_scores = {one.number: one.score for one in lexical}
-    best_dense = max(dense_scores.values()) or 1.0
     best_lexical = max(lexical_scores.values()) or 1.0
     floor = min(dense_scores.values())
     return _ranked(
@@ -51,7 +51,7 @@ def fuse(dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
         lexical,
         {
             number: LEXICAL_WEIGHT * lexical_scores.get(number, 0.0) / best_lexical
-            + (1 - LEXICAL_WEIGHT) * dense_scores.get(number, floor) / best_dense
+            + (1 - LEXICAL_WEIGHT) * dense_scores.get(number, floor)
             for number in dense_scores.keys() | lexical_scores.keys()
         },
     )

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     max_pages: int = Field(5000, ge=1, description="Most pages in one document.")
     max_page_chars: int = Field(200_000, ge=1000, description="Most characters kept of one page.")
     read_cpu_s: float = Field(20.0, gt=0, description="CPU seconds a reading child may use, plus read_cpu_s_per_page.")
-    read_cpu_s_per_page: float = Field(0.2, ge=0)
+    read_cpu_s_per_page: float = Field(0.2, ge=0, description="CPU seconds more for each page.")
     read_memory_mb: int = Field(1536, ge=256, description="Address space of a reading child.")
 
     @classmethod

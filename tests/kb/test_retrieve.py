@@ -20,13 +20,19 @@ def test_the_baseline_is_reciprocal_rank() -> None:
     assert (fused[0].dense_rank, fused[0].lexical_rank) == (3, 1)
 
 
-def test_scores_are_combined_relative_to_each_lists_best() -> None:
+def test_cosine_and_relative_bm25_are_combined() -> None:
     dense = [Scored(1, 0.8), Scored(2, 0.4)]
     lexical = [Scored(2, 20.0), Scored(3, 5.0)]
     fused = {candidate.number: candidate.score for candidate in fuse(dense, lexical)}
-    assert fused[1] == pytest.approx(0.6)
-    assert fused[2] == pytest.approx(0.6 * 0.5 + 0.4)
-    assert fused[3] == pytest.approx(0.6 * 0.5 + 0.4 * 0.25)
+    assert fused[1] == pytest.approx(0.6 * 0.8)
+    assert fused[2] == pytest.approx(0.6 * 0.4 + 0.4)
+    assert fused[3] == pytest.approx(0.6 * 0.4 + 0.4 * 0.25)
+
+
+def test_vectors_that_are_near_to_nothing_do_not_outvote_the_words() -> None:
+    """An English question over a Chinese library: the few English passages must not rise for being the only ones."""
+    fused = fuse([Scored(1, 0.12), Scored(2, 0.05)], [Scored(3, 6.0), Scored(4, 5.0)])
+    assert [candidate.number for candidate in fused][:2] == [3, 4]
 
 
 def test_a_passage_both_lists_find_beats_what_one_finds() -> None:

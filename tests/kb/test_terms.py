@@ -24,6 +24,7 @@ def terms() -> Terms:
         ("β-blocker", "blocker"),
         ("二甲双胍缓释片", "二甲双胍"),
         ("慢性阻塞性肺炎", "肺炎"),
+        ("每日食盐摄入量", "吃多少盐"),
     ],
 )
 def test_page_and_question_share_a_term(terms: Terms, page: str, question: str) -> None:

@@ -1,0 +1,468 @@
+"""Clean Pages in, Chunks out: passages that end at sentences, keep to their section and know where each line stood.
+
+The document becomes one string in which lines are joined into paragraphs, and every line remembers its characters
+there; a chunk is a slice of it, so that text and provenance cannot part. Sections come from ingest.headings, sentences
+from kb.sentences; LangChain's recursive splitter cuts what is too long for one passage and has no sentence end.
+Tokens are counted once per sentence, in one batch, because a tokenizer called by a splitter is a hundred times slower.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+
+from ingest.clean import Joiner
+from ingest.headings import FlatLine, Heading, find_headings, heading_paths, split_contents, top_rank
+from kb.sentences import sentence_spans
+from kb.terms import language_of
+from kb.types import Box, Chunk, DocumentKind, OutlineEntry, Page, Span
+
+VERSION = 1
+"""Raised whenever the same pages would give other chunks."""
+
+TokenCounter = Callable[[Sequence[str]], list[int]]
+
+PATH = " › "
+_SEPARATORS = ["\n\n", "\n", "。", "！", "？", "；", ". ", "! ", "? ", "; ", "，", "、", ", ", " ", ""]
+_ITEM = re.compile(
+    r"[●○•▪■□◆◇►➢✓✔▲△★☆※·*–—-]\s|[●○•▪■□◆◇►➢✓✔※]|[（(]\s?(?:\d{1,3}|[a-zA-Z]|[一二三四五六七八九十]{1,3})\s?[)）]"
+    r"|\d{1,3}(?:\.\d{1,2}){0,4}\s?[.．、)）](?!\d)|[①-⑳]|[一二三四五六七八九十]{1,3}、|\[\d{1,3}\]|[a-z][.)]\s"
+)
+_SENTENCE_END = re.compile(r"[。！？!?：:；;.][”’」』）)\]]*$")
+_SMALL = 0.4  # a chunk below this share of the limit takes in the next subsection
+_TAIL = 0.2  # a last piece below this share joins the piece before it …
+_OVER = 1.05  # … if that stays below this share
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Characters [start, end) of the document's string are line `line`'s."""
+
+    start: int
+    end: int
+    page: int
+    box: Box | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A sentence (row, item, heading): what is never cut unless it is too long for a chunk by itself."""
+
+    start: int
+    end: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Units between two headings. `top`: a top-level section begins here, so no chunk may reach back."""
+
+    path: tuple[str, ...]
+    top: bool
+    units: tuple[_Unit, ...]
+    bare: bool = False
+    """A heading with nothing under it, or a title before the first: it goes with what follows."""
+
+
+def chunk_pages(
+    document: str,
+    pages: Iterable[Page],
+    *,
+    outline: Sequence[OutlineEntry] = (),
+    count_tokens: TokenCounter,
+    max_tokens: int,
+    kind: DocumentKind = "pdf",
+) -> Iterator[Chunk]:
+    """Cut clean pages into chunks of at most about `max_tokens` tokens (a short last sentence may go 5% over)."""
+    kept = [page for page in pages if page.lines]
+    make = _record_sections if kind == "records" else _document_sections
+    text, placed, sections = make(kept, outline, kind, count_tokens, max_tokens)
+    starts = [one.start for one in placed]
+    position = 0
+    batch: list[tuple[int, int, str]] = []
+    for piece in _packed(sections, max_tokens, text):
+        batch.append(piece)
+        if len(batch) == 256:
+            yield from _finish(document, position, batch, text, placed, starts, count_tokens)
+            position += len(batch)
+            batch = []
+    yield from _finish(document, position, batch, text, placed, starts, count_tokens)
+
+
+def _finish(
+    document: str,
+    position: int,
+    pieces: Sequence[tuple[int, int, str]],
+    text: str,
+    placed: Sequence[_Placed],
+    starts: Sequence[int],
+    count_tokens: TokenCounter,
+) -> Iterator[Chunk]:
+    tokens = count_tokens([text[start:end] for start, end, _ in pieces]) if pieces else []
+    for at, ((start, end, heading), count) in enumerate(zip(pieces, tokens, strict=True), start=position):
+        body = text[start:end]
+        yield Chunk(
+            id=hashlib.sha256(f"{document}\0{at}\0{body}".encode()).hexdigest()[:20],
+            document=document,
+            position=at,
+            text=body,
+            heading=heading,
+            spans=tuple(_spans(start, end, placed, starts)),
+            language=language_of(body),
+            tokens=count,
+        )
+
+
+def _spans(start: int, end: int, placed: Sequence[_Placed], starts: Sequence[int]) -> Iterator[Span]:
+    """The lines within [start, end), each cut to it and counted from its beginning."""
+    for one in placed[max(0, bisect_right(starts, start) - 1) :]:
+        if one.start >= end:
+            return
+        low, high = max(one.start, start), min(one.end, end)
+        if low < high:
+            yield Span(low - start, high - start, one.page, (one.box,) if one.box else ())
+
+
+# -- the document as one string ----------------------------------------------------------------------------------------
+
+
+class _Builder:
+    """Joins lines into the document's string and remembers where each one went."""
+
+    def __init__(self, joiner: Joiner) -> None:
+        self._joiner = joiner
+        self._parts: list[str] = []
+        self._length = 0
+        self.placed: list[_Placed] = []
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def paragraph(self, lines: Sequence[FlatLine]) -> tuple[int, int]:
+        """Append a paragraph; returns its characters' [start, end)."""
+        if self._parts:
+            self._append("\n")
+        start = self._length
+        texts = [line.text for line in lines]
+        for i, line in enumerate(lines):
+            text, glue = self._joiner.join(texts[i], texts[i + 1]) if i + 1 < len(lines) else (texts[i], "")
+            self.placed.append(_Placed(self._length, self._length + len(text), line.page, line.box))
+            self._append(text + glue)
+        return start, self._length
+
+    def _append(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
+
+_Made = tuple[str, list[_Placed], list[_Section]]
+
+
+def _document_sections(
+    pages: Sequence[Page],
+    outline: Sequence[OutlineEntry],
+    kind: DocumentKind,
+    count_tokens: TokenCounter,
+    max_tokens: int,
+) -> _Made:
+    """Lines → paragraphs → sections between headings."""
+    lines = [FlatLine(line.text, page.number, line.box, line.size) for page in pages for line in page.lines]
+    lines, contents = split_contents(lines)
+    headings = find_headings(lines, outline, contents, kind=kind, body_size=_body_size(lines))
+    headings = [heading for heading in headings if lines[heading.first].text.strip()]
+    builder = _Builder(Joiner(line.text for line in lines))
+    bounds: list[tuple[Heading | None, list[tuple[int, int]]]] = [(None, [])]
+    by_first = {heading.first: heading for heading in headings}
+    breaks = _paragraph_breaks(lines, kind)
+    at = 0
+    while at < len(lines):
+        heading = by_first.get(at)
+        if heading is not None:
+            bounds.append((heading, []))
+            end = heading.last + 1
+        else:
+            end = at + 1
+            while end < len(lines) and end not in by_first and not breaks[end]:
+                end += 1
+        group = [line for line in lines[at:end] if line.text.strip()]
+        if group:
+            bounds[-1][1].append(builder.paragraph(group))
+        at = end
+    paths = heading_paths(headings)
+    top = top_rank(headings)
+    text = builder.text
+    units = _units(text, [span for _, spans in bounds for span in spans], count_tokens, max_tokens)
+    sections: list[_Section] = []
+    for i, (heading, spans) in enumerate(bounds):
+        mine = tuple(unit for span in spans for unit in units[span])
+        if mine:
+            path = paths[i - 1] if i else ()
+            title = heading is None and sum(unit.tokens for unit in mine) < _TAIL * max_tokens
+            bare = title or (heading is not None and len(spans) == 1)
+            sections.append(_Section(path, heading is not None and heading.rank <= top, mine, bare))
+    return text, builder.placed, sections
+
+
+def _record_sections(
+    pages: Sequence[Page],
+    outline: Sequence[OutlineEntry],
+    kind: DocumentKind,
+    count_tokens: TokenCounter,
+    max_tokens: int,
+) -> _Made:
+    """Each record is a section of its own; each of its lines a unit, cut at sentences only if too long."""
+    builder = _Builder(Joiner(()))
+    spans = [
+        [builder.paragraph([FlatLine(line.text, page.number, line.box, 0.0)]) for line in page.lines if line.text]
+        for page in pages
+    ]
+    text = builder.text
+    whole = [span for record in spans for span in record]
+    counts = _counted(text, whole, count_tokens)
+    long = _units(text, [span for span in whole if counts[span] > max_tokens], count_tokens, max_tokens)
+    sections = []
+    for page, record in zip(pages, spans, strict=True):
+        units = tuple(unit for span in record for unit in long.get(span) or (_Unit(*span, counts[span]),))
+        sections.append(_Section((page.label,), True, units))
+    return text, builder.placed, sections
+
+
+def _body_size(lines: Sequence[FlatLine]) -> float:
+    """The size of running text: the largest that at least a tenth of the characters have."""
+    weights: Counter[float] = Counter()
+    for line in lines:
+        if line.size > 0:
+            weights[round(line.size, 1)] += len(line.text)
+    total = sum(weights.values())
+    return max((size for size, count in weights.items() if count * 10 >= total), default=0.0)
+
+
+# -- paragraphs --------------------------------------------------------------------------------------------------------
+
+
+def _paragraph_breaks(lines: Sequence[FlatLine], kind: DocumentKind) -> list[bool]:
+    """For each line, whether a paragraph begins with it."""
+    if kind != "pdf":
+        wrap = _wrap_width(lines)
+        return [i == 0 or _breaks_text(lines[i - 1], line, wrap) for i, line in enumerate(lines)]
+    pitch = _pitch(lines)
+    rights = _right_edges(lines)
+    return [
+        i == 0 or _breaks_layout(lines[i - 1], line, pitch, rights[i - 1], _first_of_item(lines, i - 1))
+        for i, line in enumerate(lines)
+    ]
+
+
+def _width(text: str) -> int:
+    return sum(2 if c > "\u2e80" else 1 for c in text)
+
+
+def _wrap_width(lines: Sequence[FlatLine]) -> int:
+    """At which width a text file's lines are wrapped; 0 if each line is a paragraph."""
+    widths = sorted(_width(line.text) for line in lines if line.text.strip())
+    if not widths:
+        return 0
+    widest = widths[len(widths) * 95 // 100]
+    near = sum(0.75 * widest <= width <= widest * 1.05 for width in widths)
+    return widest if widest <= 160 and near * 4 >= len(widths) else 0
+
+
+def _breaks_text(before: FlatLine, line: FlatLine, wrap: int) -> bool:
+    if not wrap or not line.text.strip() or not before.text.strip():
+        return True
+    if _ITEM.match(line.text) or line.text.startswith(("#", "|", ">", "```", "    ")):
+        return True
+    return _width(before.text) < 0.75 * wrap
+
+
+def _pitch(lines: Sequence[FlatLine]) -> float:
+    """The usual distance from line to line, as a multiple of the line's size."""
+    steps: Counter[float] = Counter()
+    for before, line in pairwise(lines):
+        if before.box and line.box and before.page == line.page and line.size > 0:
+            step = (before.box[1] + before.box[3] - line.box[1] - line.box[3]) / 2 / line.size
+            if 0.5 < step < 4:
+                steps[round(step, 1)] += 1
+    return steps.most_common(1)[0][0] if steps else 1.2
+
+
+def _right_edges(lines: Sequence[FlatLine]) -> list[float]:
+    """How far right the text around each line goes, in its column (a wide title among the lines does not count)."""
+    edges: list[float] = []
+    for i, line in enumerate(lines):
+        if line.box is None:
+            edges.append(0.0)
+            continue
+        x0, _, x1, _ = line.box
+        near = (x.box for x in lines[max(0, i - 8) : i + 9] if x.box and x.page == line.page)
+        found = sorted((b[2] for b in near if b[0] < x1 and b[2] > x0), reverse=True)
+        edges.append(max(x1, found[2] if len(found) > 6 else found[0]))
+    return edges
+
+
+def _ends_early(before: FlatLine, line: FlatLine, right: float) -> bool:
+    """Whether the next line's first word would still have fitted behind `before`: then the break was meant."""
+    if before.box is None or line.box is None:
+        return False
+    room = right - before.box[2]
+    size = max(line.size, 4.0)
+    word = line.text.split(" ", 1)[0].split("\t", 1)[0]
+    if word[:1] > "\u2e80":
+        return room > 2.2 * size  # punctuation may not begin a line, so one or two characters' room means nothing
+    letters = max(1, len(line.text))
+    advance = min((line.box[2] - line.box[0]) / letters, size)
+    return room > (len(word) + 2) * advance + 0.3 * size
+
+
+def _first_of_item(lines: Sequence[FlatLine], i: int) -> bool:
+    return bool(_ITEM.match(lines[i].text))
+
+
+def _breaks_layout(before: FlatLine, line: FlatLine, pitch: float, right: float, item: bool) -> bool:
+    """Whether `line` begins a paragraph after `before`; `right` is the edge of before's column."""
+    if before.box is None or line.box is None or _ITEM.match(line.text):
+        return True
+    size = max(before.size, line.size, 4.0)
+    if abs(before.size - line.size) > 0.15 * size and min(before.size, line.size) > 0:
+        return True
+    if before.text.endswith(("-", "\u00ad")) and line.text[:1].islower():
+        return False
+    ended = bool(_SENTENCE_END.search(before.text))
+    early = _ends_early(before, line, right)
+    if _is_row(before) or _is_row(line):
+        return True
+    step = (before.box[1] + before.box[3] - line.box[1] - line.box[3]) / 2
+    if before.page != line.page or step < -0.5 * size or step > 12 * size:
+        return ended or early  # the next page or column: it goes on there unless it had come to an end
+    if step > 1.45 * pitch * size:
+        return True
+    indent = line.box[0] - before.box[0]
+    if indent > 0.8 * size and not item:
+        return True
+    return early
+
+
+def _is_row(line: FlatLine) -> bool:
+    """Whether wide gaps part the line into cells; a gap after a bullet or number does not count."""
+    head, _, rest = line.text.partition("\t")
+    return bool(rest) and ("\t" in rest or len(head) > 6 or not _ITEM.match(head + " "))
+
+
+# -- units -------------------------------------------------------------------------------------------------------------
+
+
+def _units(
+    text: str, paragraphs: Sequence[tuple[int, int]], count_tokens: TokenCounter, max_tokens: int
+) -> dict[tuple[int, int], list[_Unit]]:
+    """The sentences of each paragraph with their tokens; those longer than a chunk are cut by LangChain's splitter."""
+    sentences = {(a, b): [(a + s, a + e) for s, e in sentence_spans(text[a:b])] for a, b in paragraphs}
+    counts = _counted(text, [span for spans in sentences.values() for span in spans], count_tokens)
+    cut = {span: _cut(text, span, counts[span], max_tokens) for span in counts if counts[span] > max_tokens}
+    counts |= _counted(text, [piece for pieces in cut.values() for piece in pieces], count_tokens)
+    return {
+        paragraph: [_Unit(*piece, counts[piece]) for span in spans for piece in cut.get(span, [span])]
+        for paragraph, spans in sentences.items()
+    }
+
+
+def _counted(text: str, spans: Sequence[tuple[int, int]], count_tokens: TokenCounter) -> dict[tuple[int, int], int]:
+    return dict(zip(spans, count_tokens([text[a:b] for a, b in spans]), strict=True)) if spans else {}
+
+
+def _cut(text: str, span: tuple[int, int], tokens: int, max_tokens: int) -> list[tuple[int, int]]:
+    """Pieces of one long sentence, each within the limit as far as characters tell."""
+    from langchain_text_splitters import RecursiveCharacterTextSplitter
+
+    start, end = span
+    size = max(8, int((end - start) / tokens * max_tokens * 0.85))
+    splitter = RecursiveCharacterTextSplitter(
+        separators=_SEPARATORS, chunk_size=size, chunk_overlap=0, keep_separator="end", strip_whitespace=False
+    )
+    pieces: list[tuple[int, int]] = []
+    at = start
+    for piece in splitter.split_text(text[start:end]):
+        found = text.index(piece, at, end)
+        low, high = found + len(piece) - len(piece.lstrip()), found + len(piece.rstrip())
+        at = found + len(piece)
+        if low < high:
+            pieces.append((low, high))
+    return pieces
+
+
+# -- packing -----------------------------------------------------------------------------------------------------------
+
+
+def _packed(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, heading) of each chunk. Small neighbouring subsections share one; top-level sections never do."""
+    pending: list[_Section] = []
+    size = 0
+    for section in sections:
+        tokens = sum(unit.tokens for unit in section.units)
+        waiting = all(one.bare for one in pending)
+        full = size + tokens > max_tokens and size >= _SMALL * max_tokens / 2
+        if pending and not waiting and (section.top or full):
+            carried = len(pending)
+            while carried > 1 and pending[carried - 1].bare and not section.top:
+                carried -= 1
+            yield from _pieces(pending[:carried], max_tokens, text)
+            pending = pending[carried:]
+            size = sum(unit.tokens for one in pending for unit in one.units)
+        pending.append(section)
+        size += tokens
+    if pending:
+        yield from _pieces(pending, max_tokens, text)
+
+
+def _pieces(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[tuple[int, int, str]]:
+    """The sections' units in chunks of about equal size."""
+    units = [(unit, section) for section in sections for unit in section.units]
+    total = sum(unit.tokens for unit, _ in units)
+    parts = max(1, ceil(total / max_tokens))
+    target = total / parts
+    begin = 0
+    size = 0
+    done: list[tuple[int, int]] = []
+    for i, (unit, _) in enumerate(units):
+        over = size + unit.tokens > max_tokens
+        even = size >= target * 0.97 or (size + unit.tokens / 2 > target and size > _SMALL * max_tokens)
+        if i > begin and (over or even):
+            cut = i - 1 if i - 1 > begin and _introduces(text, units[i - 1][0]) else i
+            done.append((begin, cut))
+            begin, size = cut, sum(one.tokens for one, _ in units[cut:i])
+        size += unit.tokens
+    done.append((begin, len(units)))
+    done = _without_tail(done, [unit.tokens for unit, _ in units], max_tokens)
+    for first, last in done:
+        heading = _common([section for _, section in units[first:last]])
+        yield units[first][0].start, units[last - 1][0].end, PATH.join(heading)
+
+
+def _introduces(text: str, unit: _Unit) -> bool:
+    """Whether the unit leads into the next one and should not be parted from it."""
+    return unit.end - unit.start < 120 and text[unit.end - 1] in ":："
+
+
+def _without_tail(done: list[tuple[int, int]], tokens: Sequence[int], max_tokens: int) -> list[tuple[int, int]]:
+    if len(done) < 2:
+        return done
+    (a, _), (c, d) = done[-2:]
+    small = sum(tokens[c:d]) < _TAIL * max_tokens
+    return [*done[:-2], (a, d)] if small and sum(tokens[a:d]) <= _OVER * max_tokens else done
+
+
+def _common(sections: Sequence[_Section]) -> tuple[str, ...]:
+    """What the paths of all sections with text share; the most frequent path if that is nothing."""
+    paths = [section.path for section in sections if not section.bare] or [sections[-1].path]
+    shared: list[str] = []
+    for titles in zip(*paths, strict=False):
+        if len(set(titles)) > 1:
+            break
+        shared.append(titles[0])
+    return tuple(shared) or Counter(paths).most_common(1)[0][0]

@@ -29,6 +29,7 @@ _LOW_OR_HIGH = "gjpqyQ,;()[]{}（）《》【】|/\\'\"’”*-–−+^" + "\r\n
 _DIGITS_ONLY = re.compile(r"[-−–+⁻⁺]?[0-9⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}")
 _SUPERSCRIPT = str.maketrans("0123456789+-−–", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻")
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
+_ROWS = 6  # rows in which two columns must stand side by side before they are taken for columns
 _SMALLER = 0.85  # a superscript's character height, at most, of its neighbour's
 _RAISE = 0.22  # how far its foot stands above its neighbour's, at least, in neighbour heights
 
@@ -324,43 +325,50 @@ def _joined(pieces: Sequence[_Piece]) -> Iterator[Line]:
 
 
 def _reading_order(pieces: list[_Piece], width: float) -> list[_Piece]:
-    """Stream order, unless the stream hops between columns of prose: then column by column."""
+    """Stream order, unless the stream hops between columns of prose: then column by column.
+
+    A table read by columns loses which dose belongs to which drug, so whatever may be a table keeps its rows.
+    """
     mates = [(a, b) for a, b in pairwise(pieces) if a.shares_row(b) and (a.x1 <= b.x0 or b.x1 <= a.x0)]
-    if len(mates) < 4:
+    if len(mates) < _ROWS:
         return pieces
-    gutter = _gutter(mates, width)
-    if gutter is None:
-        return pieces
-    return _by_columns(pieces, *gutter, width)
+    gutter = _gutter(mates, pieces, width)
+    return pieces if gutter is None else _by_columns(pieces, *gutter, width)
 
 
-def _gutter(mates: list[tuple[_Piece, _Piece]], width: float) -> tuple[float, float, float] | None:
+def _gutter(
+    mates: list[tuple[_Piece, _Piece]], pieces: list[_Piece], width: float
+) -> tuple[float, float, float] | None:
     """(x, lowest y, highest y) of the white strip that parts most side-by-side pieces, if they are prose."""
-    gaps = [(min(a.x1, b.x1), max(a.x0, b.x0), a, b) for a, b in mates]
-    best: list[tuple[float, float, _Piece, _Piece]] = []
-    x = 0.0
-    for candidate in {gap[0] for gap in gaps}:
-        at = candidate + 0.5
-        over = [gap for gap in gaps if gap[0] < at < gap[1]]
-        if len(over) > len(best):
-            best, x = over, at
-    if len(best) < 4:
+    pairs = [(a, b) if a.x0 < b.x0 else (b, a) for a, b in mates]
+    best: list[tuple[_Piece, _Piece]] = []
+    for candidate in {left.x1 for left, _ in pairs}:
+        over = [(left, right) for left, right in pairs if left.x1 <= candidate + 0.5 < right.x0]
+        best = max(best, over, key=len)
+    if len(best) < _ROWS:
         return None
-    left = [a if a.x0 < b.x0 else b for _, _, a, b in best]
-    right = [b if a.x0 < b.x0 else a for _, _, a, b in best]
-    x = (max(gap[0] for gap in best) + min(gap[1] for gap in best)) / 2
-    if not (_is_prose(left, width) and _is_prose(right, width)):
+    lefts, rights = [left for left, _ in best], [right for _, right in best]
+    low, high = min(p.y0 for p in lefts + rights), max(p.y1 for p in lefts + rights)
+    x = (max(p.x1 for p in lefts) + min(p.x0 for p in rights)) / 2
+    across = sum(p.x0 < x - 1 and p.x1 > x + 1 for p in pieces if low < p.middle < high)
+    if across > 0.3 * len(best) or not (_is_prose(lefts, width) and _is_prose(rights, width)):
         return None
-    both = left + right
-    return x, min(p.y0 for p in both), max(p.y1 for p in both)
+    return x, low, high
 
 
 def _is_prose(column: list[_Piece], width: float) -> bool:
-    """Lines of a text column are long and mostly full; cells of a table are short or ragged."""
+    """Lines of a text column stand close together and are mostly full; cells of a table are apart, short or ragged."""
     widths = [p.x1 - p.x0 for p in column]
     extent = max(p.x1 for p in column) - min(p.x0 for p in column)
-    letters = median(len(p.text.encode()) for p in column)
-    return median(widths) >= max(0.18 * width, 0.55 * extent) and letters >= 18
+    full = sum(one >= 0.8 * extent for one in widths)
+    heights = sorted((p.middle for p in column), reverse=True)
+    pitch = median(above - below for above, below in pairwise(heights))
+    return (
+        median(widths) >= 0.18 * width
+        and 2 * full >= len(column)
+        and pitch <= 1.9 * median(max(p.size, p.y1 - p.y0) for p in column)
+        and median(len(p.text.encode()) for p in column) >= 18
+    )
 
 
 def _by_columns(pieces: list[_Piece], x: float, low: float, high: float, width: float) -> list[_Piece]:

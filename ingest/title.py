@@ -19,6 +19,7 @@ _NO_TITLE = re.compile(
     re.IGNORECASE,
 )
 _MOJIBAKE = re.compile(r"[\x80-\x9f\ufffd\ue000-\uf8ff]|(?:[\u00a0-\u00ff]{2}.?){2}")
+_ANNEX = re.compile(r"附件\s*\d*\s*[:：]?")
 _LONGEST = 150
 _LARGER = 1.12
 _ASIDE = re.compile(r"\s*[（(][^（()）]*[)）]\s*$")  # （2024 年修订版）: part of a title, never one by itself
@@ -35,7 +36,7 @@ def choose_title(kind: DocumentKind, stated: str, pages: Sequence[Page], file: P
         return stem
     early = [page for page in pages if page.lines][:3]
     stated = " ".join(normalise(stated).split())
-    if _looks_right(stated) and _borne_out(stated, early):
+    if _looks_right(stated) and _borne_out(stated, early, stem):
         return stated
     return _largest(early) or stem
 
@@ -54,9 +55,9 @@ def _looks_right(title: str) -> bool:
     )
 
 
-def _borne_out(title: str, pages: Sequence[Page]) -> bool:
-    """Whether the title's Chinese, or most of its words, stand on the first pages."""
-    text = " ".join(normalise(line.text) for page in pages for line in page.lines).casefold()
+def _borne_out(title: str, pages: Sequence[Page], stem: str) -> bool:
+    """Whether the title's Chinese, or most of its words, stand on the first pages or in the file's name."""
+    text = " ".join([stem, *(normalise(line.text) for page in pages for line in page.lines)]).casefold()
     tight = re.sub(r"\s+", "", text)
     words = re.findall(r"[a-z0-9]{2,}", title.casefold())
     runs = re.findall(r"[\u3400-\u9fff]{2,}", title)
@@ -78,7 +79,8 @@ def _largest(pages: Sequence[Page]) -> str:
         if largest < _LARGER * sizes[len(sizes) // 2]:
             continue
         title = _block(page.lines, largest)
-        if _letters(title) >= 8 and len(title) <= _LONGEST and not _MOJIBAKE.search(title):
+        says_enough = _letters(title) >= 8 and (" " in title or title[-1] > "\u2e80")
+        if says_enough and len(title) <= _LONGEST and not _MOJIBAKE.search(title):
             return title
     return ""
 
@@ -86,6 +88,8 @@ def _largest(pages: Sequence[Page]) -> str:
 def _block(lines: Sequence[Line], size: float) -> str:
     taken: list[str] = []
     for line in lines:
+        if _ANNEX.fullmatch(line.text.strip()):
+            continue
         if abs(line.size - size) <= 0.1 * size and len(taken) < 4:
             taken.append(normalise(line.text).replace("\t", " "))
         elif taken:

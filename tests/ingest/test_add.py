@@ -1,0 +1,219 @@
+"""Adding: every file ends with a status and a reason, nothing is read twice, nothing half is searchable."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from ingest import add as module
+from ingest.add import Added, DocumentDetails, Progress, add_paths
+from ingest.read import read
+from kb.errors import StoreError, UsageError
+from kb.settings import Settings
+from kb.store import Store
+from kb.testing import HashEmbedder
+from tests.ingest.tiny_pdf import Sheet, lines, pdf
+
+
+class Base:
+    """A knowledge base without an index: a real store, and notes of what was asked of it."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home)
+        self.store = Store(home)
+        self.embedder = HashEmbedder()
+        self.published = 0
+        self.embedded = 0
+
+    def publish(self) -> None:
+        self.published += 1
+
+    def embed_pending(self, progress: object = None, cancelled: object = None) -> int:
+        self.embedded += 1
+        return 0
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Iterator[Base]:
+    home = tmp_path / "home"
+    home.mkdir()
+    made = Base(home)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    return folder
+
+
+def add(base: Base, *paths: Path, **more: object) -> list[Added]:
+    return add_paths(base, paths, **more)  # type: ignore[arg-type]
+
+
+def book(pages: int) -> bytes:
+    return pdf([Sheet(lines([f"Chapter {n}", f"Page {n} says that dose {n} is right."])) for n in range(1, pages + 1)])
+
+
+def test_good_bad_and_known_files_each_get_their_result(base: Base, files: Path) -> None:
+    (files / "a.pdf").write_bytes(book(3))
+    (files / "b.pdf").write_bytes(b"%PDF-1.4 broken")
+    (files / "c.docx").write_bytes(b"PK")
+    (files / "d.json").write_text(json.dumps(["阿司匹林\n剂型:片剂"]), encoding="utf-8")
+    (files / "e.pdf").write_bytes(book(3))
+    (files / "f.pdf").write_bytes(pdf([Sheet(), Sheet()]))
+    (files / "g.txt").write_bytes(b"")
+    (files / ".hidden.txt").write_text("x")
+    (files / "sub").mkdir()
+    (files / "sub" / "h.md").write_text("# Title\n\nSome text.")
+    results = add(base, files, files / "missing.pdf")
+    told = {Path(r.file).name: (r.status, r.reason) for r in results}
+    assert list(told) == ["a.pdf", "b.pdf", "c.docx", "d.json", "e.pdf", "f.pdf", "g.txt", "h.md", "missing.pdf"]
+    assert told["a.pdf"] == ("added", "")
+    assert told["b.pdf"] == ("failed", "is damaged: its structure cannot be read as a PDF")
+    assert "unsupported type '.docx'" in told["c.docx"][1]
+    assert told["d.json"] == ("added", "")
+    assert told["e.pdf"] == ("known", "already in the library as a.pdf")
+    assert "no text layer on any of its 2 pages" in told["f.pdf"][1]
+    assert told["g.txt"] == ("failed", "is empty (0 bytes)")
+    assert told["h.md"][0] == "added"
+    assert told["missing.pdf"] == ("failed", "no such file or folder")
+    states = {d.file: d.state for d in base.store.documents()}
+    assert states == {"a.pdf": "ready", "b.pdf": "failed", "d.json": "ready", "f.pdf": "failed", "h.md": "ready"}
+    assert (base.published, base.embedded) == (1, 1)
+
+
+def test_adding_again_changes_nothing_and_says_so(base: Base, files: Path) -> None:
+    path = files / "a.pdf"
+    path.write_bytes(book(3))
+    first = add(base, path)[0]
+    again = add(base, path)[0]
+    assert (again.status, again.document, again.chunks) == ("known", first.document, first.chunks)
+    assert base.published == 1
+
+
+def test_pages_without_text_are_counted_and_named(base: Base, files: Path) -> None:
+    path = files / "a.pdf"
+    path.write_bytes(pdf([Sheet(lines(["text of page one"])), Sheet(), Sheet(lines(["text of page three"])), Sheet()]))
+    added = add(base, path)[0]
+    assert (added.pages, added.reason) == (4, "2 of 4 pages have no text: 2, 4")
+    document = base.store.document(added.document)
+    assert document is not None
+    assert document.reason == added.reason
+
+
+def stop_after(reads: int) -> tuple[Callable[[Progress], None], Callable[[], bool]]:
+    seen: list[Progress] = []
+    return seen.append, lambda: sum(p.step == "read" for p in seen) >= reads
+
+
+def test_a_stopped_read_goes_on_where_it_was(
+    base: Base, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 5,000-page book whose reading is killed must not begin at page 1, and must come out the same."""
+    path = files / "a.pdf"
+    path.write_bytes(book(8))
+    progress, cancelled = stop_after(5)
+    stopped = add(base, path, progress=progress, cancelled=cancelled)[0]
+    assert (stopped.status, "stopped" in stopped.reason) == ("failed", True)
+    assert base.store.documents()[0].state == "reading"
+    begun: list[int] = []
+
+    def noting(blob: Path, limits: object, first_page: int, **more: object) -> object:
+        begun.append(first_page)
+        return read(blob, limits, first_page, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "read", noting)
+    added = add(base, path)[0]
+    assert begun == [6]
+    (tmp_path / "other").mkdir()
+    other = Base(tmp_path / "other")
+    whole = add(other, path)[0]
+    assert base.store.chunks(added.document) == other.store.chunks(whole.document)
+    other.store.close()
+
+
+def test_pages_of_another_reader_version_are_read_again(
+    base: Base, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = files / "a.pdf"
+    path.write_bytes(book(4))
+    progress, cancelled = stop_after(2)
+    add(base, path, progress=progress, cancelled=cancelled)
+    monkeypatch.setattr("ingest.read_pdf.version", lambda name: "99.0")
+    added = add(base, path)[0]
+    assert {page.reader for page in base.store.pages(added.document)} == {"pdfium-99.0/1"}
+
+
+def test_a_failed_document_can_be_added_again(base: Base, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = files / "a.pdf"
+    path.write_bytes(book(2))
+    with monkeypatch.context() as patch:
+        patch.setattr("ingest.read_pdf.read_pdf", _denied)
+        assert add(base, path)[0].status == "failed"
+    assert add(base, path)[0].status == "added"
+
+
+def _denied(*_: object) -> object:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_full_disk_fails_that_file_and_keeps_the_rest(
+    base: Base, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, pages in (("a", 2), ("b", 3), ("c", 4)):
+        (files / f"{name}.pdf").write_bytes(book(pages))
+    finish = base.store.finish_document
+    full = {"b.pdf"}
+
+    def finishing(document: object, chunks: Sequence[object]) -> None:
+        if document.file in full:  # type: ignore[attr-defined]
+            raise StoreError("The disk is full")
+        finish(document, chunks)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(base.store, "finish_document", finishing)
+    results = add(base, files)
+    assert [(r.status, r.reason) for r in results] == [("added", ""), ("failed", "The disk is full"), ("added", "")]
+    full.clear()
+    assert [r.status for r in add(base, files)] == ["known", "added", "known"]
+
+
+def test_details_go_into_the_document_and_wrong_ones_are_refused(base: Base, files: Path) -> None:
+    (files / "a.pdf").write_bytes(book(2))
+    (files / "b.pdf").write_bytes(book(3))
+    old = add(base, files / "a.pdf")[0]
+    details = DocumentDetails("My title", "2nd", "2024-05", "a.pdf")
+    new = base.store.document(add(base, files / "b.pdf", details=details)[0].document)
+    assert new is not None
+    assert (new.title, new.edition, new.issued, new.supersedes) == ("My title", "2nd", "2024-05", old.document)
+    for wrong in (
+        DocumentDetails(issued="May 2024"),
+        DocumentDetails(issued="2024-13"),
+        DocumentDetails(supersedes="x"),
+    ):
+        with pytest.raises(UsageError):
+            add(base, files / "b.pdf", details=wrong)
+    with pytest.raises(UsageError, match="describe one file"):
+        add(base, files, details=DocumentDetails(title="x"))
+
+
+def test_progress_counts_pages(base: Base, files: Path) -> None:
+    path = files / "a.pdf"
+    path.write_bytes(book(5))
+    seen: list[Progress] = []
+    add(base, path, progress=seen.append)
+    reads = [(p.done, p.total) for p in seen if p.step == "read"]
+    assert reads == [(n, 5) for n in range(1, 6)]
+    assert {p.file for p in seen} == {str(path)}
+
+
+def test_a_document_of_page_numbers_only_is_still_kept(base: Base, files: Path) -> None:
+    path = files / "a.pdf"
+    path.write_bytes(pdf([Sheet(lines([f"- {n} -"], top=580)) for n in range(1, 6)]))
+    assert add(base, path)[0].status == "added"

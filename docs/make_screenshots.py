@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = given.absolute() if given else Path(folder) / "home"
         if not given:
-            make_library(home, sorted(p for p in (ROOT / "samples").iterdir() if p.name != "README.md"))
+            make_library(home, [ROOT / "samples" / "documents"], embed=True)
         app = App(home)
         try:
             with sync_playwright() as playwright:

@@ -1,0 +1,110 @@
+"""The knowledge admin's journeys: first start, upload with progress and refusals, details, removal in two steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.app_process import App
+from tests.browser.conftest import Open, ask
+from tests.ingest.tiny_pdf import Sheet, lines, pdf
+
+HOSTILE_NAME = "<img src=x onerror=alert(1)>{{x}}.txt"
+
+
+def _library(page: Page) -> None:
+    page.get_by_role("tab", name="Library").click()
+    page.locator("#vm-documents .vm-table, #vm-documents .vm-empty").wait_for()
+
+
+def _upload(page: Page, files: list[Path]) -> None:
+    with page.expect_file_chooser() as chosen:
+        page.click("#vm-upload")
+    chosen.value.set_files(files)
+
+
+def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, tmp_path: Path) -> None:
+    book, broken, hostile = tmp_path / "book.pdf", tmp_path / "broken.pdf", tmp_path / HOSTILE_NAME
+    book.write_bytes(pdf([Sheet(lines([f"Syrup number {n}."])) for n in range(1200)]))
+    broken.write_bytes(b"this is no PDF")
+    hostile.write_text("Harmless words about a harmless thing. " * 20)
+    page = open_page()
+    _library(page)
+    page.evaluate(
+        """() => { window.seen = [];
+          const look = () => {
+            const bar = document.querySelector('#vm-progress li:nth-child(2) progress[max="1200"]');
+            if (bar) window.seen.push(bar.value);
+          };
+          new MutationObserver(look).observe(document.querySelector('#vm-progress'),
+            { subtree: true, childList: true, attributes: true }); }"""
+    )
+    _upload(page, [broken, book, hostile])
+    expect(page.locator("#vm-progress .vm-count")).to_have_text("2 added, 0 known already, 1 refused", timeout=60_000)
+    rows = page.locator("#vm-progress li")
+    expect(rows.nth(0)).to_contain_text("Refused: ")
+    expect(rows.nth(1)).to_contain_text("1200 pages")
+    seen = page.evaluate("window.seen")
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 1
+    table = page.locator(".vm-table")
+    expect(table).to_contain_text("book")
+    expect(table).to_contain_text("Refused")
+    assert page.locator("#vm-documents img, #vm-progress img").count() == 0
+    _upload(page, [book])
+    expect(page.locator("#vm-progress .vm-count")).to_have_text("0 added, 1 known already, 0 refused", timeout=60_000)
+
+
+def test_removal_takes_two_steps(open_page: Open, tmp_path: Path) -> None:
+    file = tmp_path / "withdrawn.txt"
+    file.write_text("Obsoletin must be stored on the moon. " * 20)
+    page = open_page()
+    _library(page)
+    _upload(page, [file])
+    expect(page.locator("#vm-progress .vm-count")).to_contain_text("1 added", timeout=60_000)
+    row = page.locator(".vm-row-button", has_text="withdrawn")
+    row.click()
+    expect(page.locator(".vm-facts")).to_contain_text("withdrawn.txt")
+    page.click("#vm-remove")
+    page.click("#vm-remove-no")
+    expect(row).to_be_visible()
+    page.click("#vm-remove")
+    expect(page.locator(".vm-confirm")).to_contain_text("cannot be undone")
+    page.click("#vm-remove-yes")
+    expect(row).to_have_count(0)
+    expect(page.locator("#vm-details")).to_contain_text("was removed")
+    page.get_by_role("tab", name="Ask").click()
+    ask(page, "Where must Obsoletin be stored?")
+    expect(page.locator(".vm-answer").last).not_to_contain_text("moon")
+
+
+def test_pages_of_a_document_can_be_looked_through(open_page: Open) -> None:
+    page = open_page()
+    _library(page)
+    page.locator(".vm-row-button", has_text="Zolvarin handbook").click()
+    page.locator("#vm-details .vm-link").click()
+    expect(page.locator(".vm-viewer-where")).to_have_text("Page 1 of 3")
+    page.click(".vm-next")
+    expect(page.locator(".vm-viewer-where")).to_have_text("Page 2 of 3")
+
+
+def test_first_start_teaches_answers_and_stops_cleanly(open_page: Open, tmp_path: Path, files: list[Path]) -> None:
+    running = App(tmp_path / "home")
+    try:
+        assert running.seconds < 15
+        page = open_page(running.url)
+        expect(page.locator("#vm-talk")).to_contain_text("The library is empty")
+        page.get_by_text("Open the Library").click()
+        expect(page.locator("#vm-documents")).to_contain_text("Add PDFs of guidelines")
+        _upload(page, files)
+        expect(page.locator("#vm-progress .vm-count")).to_contain_text("2 added", timeout=60_000)
+        page.get_by_role("tab", name="Ask").click()
+        ask(page, "What is Zolvarin indicated for?")
+        expect(page.locator(".vm-answer").last).to_contain_text("chronic blue fever")
+        page.close()
+    finally:
+        code, seconds = running.stop()
+    assert (code, seconds < 6) == (0, True), running.log
+    assert "试一试" in running.log
+    assert "Traceback" not in running.log

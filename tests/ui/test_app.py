@@ -1,0 +1,97 @@
+"""Without these the library could be open to the network, a busy port end in a traceback, a killed upload be lost."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from app import main
+from ingest.add import add_paths
+from kb.errors import UsageError
+from kb.knowledge_base import KnowledgeBase
+from kb.settings import Settings
+from ui.adding import Adding
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
+def test_other_addresses_are_refused(host: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="until accounts arrive"):
+        main(Settings(home=tmp_path / "home", host=host))
+    assert not (tmp_path / "home").exists()
+
+
+def test_port_in_use_says_so(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"Port {port} .* --port"):
+            main(Settings(home=tmp_path / "home", port=port))
+
+
+@pytest.fixture
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnowledgeBase:
+    opened = KnowledgeBase.open(Settings(home=tmp_path / "home"), write=True)
+    monkeypatch.setattr(opened, "warm_up", lambda: None)
+    monkeypatch.setattr(opened, "embed_pending", lambda **_: 0)
+    return opened
+
+
+def uploads(tmp_path: Path) -> Path:
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    return folder
+
+
+def test_each_file_of_an_upload_gets_its_own_outcome(base: KnowledgeBase, tmp_path: Path) -> None:
+    folder = uploads(tmp_path)
+    good, bad = folder / "指南.txt", folder / "broken.pdf"
+    good.write_text("Aspirin is a drug. " * 40)
+    bad.write_bytes(b"no pdf at all")
+    adding = Adding(base, folder)
+    adding.start()
+    batch = adding.submit([good, bad])
+    assert batch.wait(60)
+    first, second = batch.files
+    assert (first.name, first.status) == ("指南.txt", "added")
+    assert first.chunks > 0
+    assert second.status == "failed"
+    assert second.reason
+    assert not good.exists()
+    assert not bad.exists()
+    assert adding.stop(5)
+
+
+def test_file_that_was_not_uploaded_is_neither_read_nor_deleted(base: KnowledgeBase, tmp_path: Path) -> None:
+    """An event can be posted with any path; only those in the upload folder are ours."""
+    folder = uploads(tmp_path)
+    other = tmp_path / "private.txt"
+    other.write_text("Not for the library. " * 20)
+    (folder / "link.txt").symlink_to(other)
+    adding = Adding(base, folder)
+    adding.start()
+    batch = adding.submit([other, folder / ".." / "private.txt", folder / "link.txt"])
+    assert batch.wait(60)
+    assert batch.files == ()
+    assert other.exists()
+    assert base.documents() == []
+    assert adding.stop(5)
+
+
+def test_reading_that_was_killed_is_finished_at_the_next_start(base: KnowledgeBase, tmp_path: Path) -> None:
+    folder = uploads(tmp_path)
+    file = tmp_path / "手册.txt"
+    file.write_text("Aspirin is a drug. " * 40)
+    (added,) = add_paths(base, [file], embed=False)
+    document = base.document(added.document)
+    base.store.remove_document(document)
+    base.store.put_blob(file, document.sha256)
+    base.store.start_document(document)
+    adding = Adding(base, folder)
+    adding.start()
+    assert adding.submit([]).wait(60)
+    finished = base.document(document.id)
+    assert (finished.state, finished.file, finished.chunks) == ("ready", "手册.txt", added.chunks)
+    assert adding.stop(5)

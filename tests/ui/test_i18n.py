@@ -1,0 +1,57 @@
+"""Without these a reader of one language would meet a missing or foreign label, or a broken sentence."""
+
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+from ui.i18n import TEXTS, language_of, say, viewer_texts
+
+UI = Path(__file__).parents[2] / "ui"
+
+
+def _fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_both_languages_say_the_same_things() -> None:
+    assert TEXTS["zh"].keys() == TEXTS["en"].keys()
+    for key, english in TEXTS["en"].items():
+        assert _fields(english) == _fields(TEXTS["zh"][key]), key
+        assert english.strip()
+        assert TEXTS["zh"][key].strip()
+
+
+def test_chinese_texts_are_chinese() -> None:
+    latin_only = {
+        "name",
+        "kind_pdf",
+        "kind_markdown",
+        "example_3",
+        "progress_of",
+        "vectors_of",
+        "megabytes",
+        "kilobytes",
+    }
+    for key, text in TEXTS["zh"].items():
+        assert key in latin_only or re.search(r"[\u4e00-\u9fff]", text), key
+
+
+def test_every_text_is_used_somewhere() -> None:
+    sources = "".join(p.read_text("utf-8") for p in [*UI.glob("*.py"), UI / "viewer.js"] if p.name != "i18n.py")
+    built = ("state_", "meta_", "kind_", "language_", "step_", "status_", "col_", "viewer_", "example_", "engine_")
+    unused = [key for key in TEXTS["en"] if not re.search(f"[\"']{key}[\"']", sources) and not key.startswith(built)]
+    assert unused == []
+
+
+def test_viewer_has_its_words_in_both_languages() -> None:
+    script = (UI / "viewer.js").read_text("utf-8")
+    for key in re.findall(r'say\("(\w+)"', script):
+        assert all(key in texts for texts in viewer_texts().values()), key
+
+
+def test_unknown_language_reads_english() -> None:
+    assert language_of("zh") == "zh"
+    assert language_of(["zh"]) == language_of(None) == language_of("fr") == "en"
+    assert say("en", "page", n=3) == "Page 3"

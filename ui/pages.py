@@ -68,7 +68,7 @@ def page_routes(store: Store, images: PageImages) -> APIRouter:
     @router.post("/page/{document}/{page}")
     def page_text(document: str, page: int, wanted: Wanted) -> PageText:
         found = _document(store, document)
-        stored = next((p for p in store.pages(found.id) if p.number == page), None)
+        stored = store.page(found.id, page)
         if stored is None:
             raise HTTPException(404, f"{found.file} has no page {page}.")
         return _page_text(found, stored, wanted.quote)

@@ -26,8 +26,8 @@ BODY = [("text of the body goes on", 10.0)] * 12
         ("Microsoft Word - guide_v3.doc", [("Guideline on Pain", 18.0), *BODY], "Guideline on Pain"),
         ("第二类硬管内窥镜产品技术审评指南", [("纤维内窥镜注册指导原则", 18.0), *BODY], "纤维内窥镜注册指导原则"),
         ("ÖÐ¹úÖ¸ÄÏ", [("中国高血压", 18.0), ("防治指南", 18.0), *BODY], "中国高血压防治指南"),
-        ("", BODY, "the_file"),
-        ("附件6：", BODY, "the_file"),
+        ("", BODY, "the file"),
+        ("附件6：", BODY, "the file"),
     ],
 )
 def test_a_stated_title_counts_only_if_the_pages_bear_it_out(

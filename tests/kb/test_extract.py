@@ -278,3 +278,26 @@ def test_eight_long_passages_take_less_than_a_blink() -> None:
     started = time.perf_counter()
     ask("How many mg of drug 3 did patient 17 receive?", *hits)
     assert time.perf_counter() - started < 0.2
+
+
+def test_a_guideline_answers_what_the_monograph_leaves_out() -> None:
+    """A library with both must not say 'not mentioned' because one of them is silent."""
+    monograph = make_hit("硝苯地平\n英文名:Nifedipine\n适应证:用于高血压。", heading="硝苯地平", kind="records")
+    label = make_hit("Nifedipine is contraindicated in cardiogenic shock.", title="Nifedipine label")
+    answer = Extractor().extract("What are the contraindications of nifedipine?", [monograph, label])
+    assert not answer.abstained
+    assert [citation.quote for citation in answer.citations] == ["Nifedipine is contraindicated in cardiogenic shock."]
+
+
+def test_a_silent_field_is_named_in_the_readers_language() -> None:
+    monograph = make_hit("硝苯地平\n英文名:Nifedipine\n适应证:用于高血压。", heading="硝苯地平", kind="records")
+    answer = Extractor().extract("What are the contraindications of nifedipine?", [monograph])
+    assert answer.abstained
+    assert answer.text == "Not mentioned in the documents: the contraindications of Nifedipine."
+
+
+def test_headings_and_line_breaks_are_no_part_of_an_answer() -> None:
+    text = "4 Contraindications\nZolvarin is contraindicated in\npatients with porphyria."
+    answer = Extractor().extract("contraindications of Zolvarin", [make_hit(text, heading="4 Contraindications")])
+    assert answer.text == "Zolvarin is contraindicated in patients with porphyria. [1]"
+    assert answer.citations[0].quote in text

@@ -47,8 +47,12 @@ class Embedder(Embeddings):
         """Length of each text in tokens, special tokens left out."""
         raise NotImplementedError
 
-    def encode(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
-        """Unit vectors, float32 of shape (len(texts), dimension). Texts are cut at `max_tokens`."""
+    def encode(self, texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
+        """Unit vectors, float32 of shape (len(texts), dimension). Texts are cut at `max_tokens`.
+
+        A `question` gets the model's query prompt, if it has one. Someone waits for an `urgent` call (a question always
+        is): it goes before passages that are being embedded in the background.
+        """
         raise NotImplementedError
 
     def knows(self, language: Language) -> bool:
@@ -76,7 +80,7 @@ class SentenceTransformerEmbedder(Embedder):
         self._threads = threads or os.cpu_count() or 1
         self._changed = threading.Condition()
         self._busy = False
-        self._questions = 0  # waiting or being encoded
+        self._waiting = 0  # urgent calls waiting or being encoded
         self.languages = languages
         self.max_tokens = self._read_max_tokens()
         self.dimension = self._read_dimension()
@@ -85,12 +89,12 @@ class SentenceTransformerEmbedder(Embedder):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(e.ids) for e in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
-    def encode(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
+    def encode(self, texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # a batch of like lengths needs little padding
         for start in range(0, len(order), _BATCH):
             part = order[start : start + _BATCH]
-            with self._turn(question):
+            with self._turn(question or urgent):
                 vectors[part] = self._encode([texts[i] for i in part], question)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
 
@@ -103,18 +107,18 @@ class SentenceTransformerEmbedder(Embedder):
         return np.asarray(tensor.float().cpu().numpy())
 
     @contextmanager
-    def _turn(self, question: bool) -> Iterator[None]:
-        """One batch at a time, and questions before passages: a reader waits for one batch, not for a whole book."""
+    def _turn(self, urgent: bool) -> Iterator[None]:
+        """One batch at a time, and urgent ones first: a reader waits for one batch, not for a whole book."""
         with self._changed:
-            self._questions += question
-            self._changed.wait_for(lambda: not self._busy and (question or not self._questions))
+            self._waiting += urgent
+            self._changed.wait_for(lambda: not self._busy and (urgent or not self._waiting))
             self._busy = True
         try:
             yield
         finally:
             with self._changed:
                 self._busy = False
-                self._questions -= question
+                self._waiting -= urgent
                 self._changed.notify_all()
 
     @cached_property

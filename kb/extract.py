@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kb import records
+from kb.evidence import Lexicon, Text, enough
 from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Answer, Citation, Hit, Language
@@ -32,7 +33,9 @@ NAME_WEIGHT = 2.5
 COMPANION = 0.9
 """A further sentence is quoted when it is worth this much of the best one."""
 ADDS = 0.1
-"""... or when it brings at least this share of terms that no quoted sentence has."""
+"""... or when it brings at least this share of terms that no quoted sentence has, and is worth LOW of the best."""
+LOW = 0.8
+
 
 ABSTAINED: dict[Language, str] = {
     "zh": "文本中未提及这个问题的答案。下面列出的是最接近的文段，供查看。",
@@ -126,8 +129,10 @@ class _Candidate:
 class Extractor:
     """Answers from the hits alone. `similarity` refines the ranking when the embedder knows the language."""
 
-    def __init__(self, similarity: Similarity | None = None) -> None:
+    def __init__(self, similarity: Similarity | None = None, lexicon: Lexicon | None = None) -> None:
+        """`lexicon` weighs the evidence by how rare words are in the library; without one all words weigh alike."""
         self._similarity = similarity
+        self._lexicon = lexicon
 
     def extract(self, question: str, hits: Sequence[Hit]) -> Answer:
         """The extractive answer. Abstained answers keep all hits as the nearest passages."""
@@ -148,27 +153,38 @@ class Extractor:
             left_out |= {index for index, hit in enumerate(hits) if records.is_record(hit)}
         candidates = _candidates(hits, left_out)
         asked = question_terms(records.subject(question) if records.asks_for_drugs(question) else question)
-        if not candidates or not asked or _evidence(question, asked, candidates, hits) < ENOUGH:
+        if not candidates or not asked:
+            return []
+        cosines: Sequence[float] = ()
+        if self._similarity is not None:
+            cosines = self._similarity(question, [candidate.text for candidate in candidates])
+        if not self._borne_out(question, asked, candidates, hits, cosines):
             return []
         weights = _rarity(asked, candidates)
         scores = [_score(question, candidate, weights) for candidate in candidates]
-        if self._similarity is not None:
-            scores = self._refined(question, candidates, scores, self._similarity)
+        if len(cosines):  # meaning counts twice as much as words
+            scores = [(score + 2 * max(0.0, cosine)) / 3 for score, cosine in zip(scores, cosines, strict=True)]
         order = sorted(
             range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
         )
         return _choose([candidates[i] for i in order], [scores[i] for i in order], weights)
 
-    def _refined(
-        self, question: str, candidates: list[_Candidate], scores: list[float], similarity: Similarity
-    ) -> list[float]:
-        """The ten best by terms, reordered with the embedder's cosine; the rest stay behind."""
-        top = sorted(range(len(scores)), key=lambda i: -scores[i])[:10]
-        cosines = similarity(question, [candidates[i].text for i in top])
-        refined = list(scores)
-        for i, cosine in zip(top, cosines, strict=True):
-            refined[i] += 0.5 * max(0.0, float(cosine))
-        return refined
+    def _borne_out(
+        self,
+        question: str,
+        asked: list[str],
+        candidates: list[_Candidate],
+        hits: list[Hit],
+        cosines: Sequence[float],
+    ) -> bool:
+        """Whether the passages answer at all."""
+        if self._lexicon is None:
+            return _evidence(question, asked, candidates, hits) >= ENOUGH
+        contexts = [f"{hit.document.title} {hit.chunk.heading}" for hit in hits]
+        searched = sorted({candidate.quote.index for candidate in candidates})
+        passages = [Text(hits[index].chunk.text, contexts[index]) for index in searched]
+        sentences = [Text(candidate.text, contexts[candidate.quote.index]) for candidate in candidates]
+        return enough(_ZH_STOP.sub(" ", question), passages, sentences, cosines, self._lexicon)
 
 
 def question_terms(question: str) -> list[str]:
@@ -301,7 +317,7 @@ def _choose(ranked: list[_Candidate], scores: list[float], weights: dict[str, fl
         if length + len(candidate.text) > MAX_CHARS:
             continue
         brings = _share(candidate.terms - covered, weights) / total
-        if score >= COMPANION * scores[0] or (brings >= ADDS and score >= 0.5 * scores[0]):
+        if score >= COMPANION * scores[0] or (brings >= ADDS and score >= LOW * scores[0]):
             chosen.append(candidate)
             covered |= candidate.terms
             length += len(candidate.text)

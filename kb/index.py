@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -104,6 +105,14 @@ class LocalIndex:
         hits = searcher.search(tantivy.Query.boolean_query(clauses), k, count=False).hits
         numbers = searcher.fast_field_values("number", [address for _, address in hits])
         return [Scored(int(n), float(score)) for n, (score, _) in zip(numbers, hits, strict=True) if n is not None]
+
+    def rarity(self, terms: Iterable[str]) -> dict[str, float]:
+        """BM25's inverse document frequency of each term over all passages."""
+        index = self._live.lexical
+        searcher = index.searcher() if index is not None else None
+        n = len(self._live.numbers)
+        found = {term: searcher.doc_freq("text", term) if searcher else 0 for term in terms}
+        return {term: math.log(1 + (n - count + 0.5) / (count + 0.5)) for term, count in found.items()}
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -254,10 +263,12 @@ class LocalIndex:
         done = 0
         for batch in _batches(store, add):
             self.terms.add_words(mine_words(batch.values()))
+            titles = {d.id: d.title for d in store.documents_by_id(c.document for c in batch.values()).values()}
             for number, chunk in batch.items():
+                text = f"{titles[chunk.document]}\n{chunk.heading}\n{chunk.text}"
                 document = tantivy.Document()
                 document.add_unsigned("number", number)
-                document.add_text("text", " ".join(self.terms(f"{chunk.heading}\n{chunk.text}")))
+                document.add_text("text", " ".join(self.terms(text)))
                 writer.add_document(document)
             done += len(batch)
             if progress:

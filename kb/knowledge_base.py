@@ -16,15 +16,19 @@ import structlog
 
 from kb.embed import Embedder, build_embedder, embedding_text
 from kb.errors import HomeBusy, KBError, UsageError
+from kb.evidence import Lexicon
 from kb.home import HomeLock, check_home
 from kb.index import DamagedIndex, LocalIndex
 from kb.retrieve import Retriever, check_question
 from kb.settings import Settings
 from kb.store import Store
+from kb.terms import language_of
 from kb.types import AnswerEvent, Document, Hit, Turn
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+
+    from kb.extract import Extractor
 
 _log = structlog.get_logger("vademecum")
 
@@ -96,7 +100,25 @@ class KnowledgeBase:
         question = check_question(question, self.settings.max_question_chars)
         found = self.retriever.search(question, self.settings.top_k)
         hits = records.complete(question, found, self.store.chunks_on_page)
-        return answer(question, hits, history=history, model=self.model, timeout_s=self.settings.model_timeout_s)
+        return answer(
+            question,
+            hits,
+            history=history,
+            model=self.model,
+            extractor=self._extractor(question),
+            timeout_s=self.settings.model_timeout_s,
+        )
+
+    def _extractor(self, question: str) -> Extractor:
+        """The extractive engine, with what the library knows of words and the embedder of meaning."""
+        from kb.extract import Extractor
+
+        def similarity(asked: str, sentences: Sequence[str]) -> list[float]:
+            matrix = self.embedder.encode(sentences, urgent=True)
+            return [float(cosine) for cosine in matrix @ self.embedder.encode([asked], question=True)[0]]
+
+        knows = self.embedder.knows(language_of(question))
+        return Extractor(similarity if knows else None, Lexicon(self.index.terms, self.index.rarity))
 
     @cached_property
     def model(self) -> BaseChatModel | None:

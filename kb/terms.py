@@ -119,8 +119,18 @@ class Terms:
         return builder.filter(tantivy.Filter.stemmer("english")).build()
 
 
+_BRITISH = ((re.compile(r"(?<=[a-z])[ao]e(?=[a-z])|^oe(?=[a-z])"), "e"), (re.compile(r"our(?=s?$|ed$|ing$)"), "or"))
+
+
+def _folded(word: str) -> str:
+    """One spelling for haemodialysis and hemodialysis, oedema and edema, tumour and tumor."""
+    for british, american in _BRITISH:
+        word = british.sub(american, word) if len(word) > 4 else word
+    return word
+
+
 def _english(run: str) -> list[str]:
-    run = run.strip(".'-")
+    run = _folded(run.strip(".'-"))
     if not run or run in _STOP:
         return []
     parts = [part for part in _INNER.split(run) if part and part not in _STOP]

@@ -90,7 +90,7 @@ class HashEmbedder(Embedder):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(_WORD.findall(text)) for text in texts]
 
-    def encode(self, texts: Sequence[str], *, question: bool = False) -> np.ndarray:
+    def encode(self, texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
         rows = [self._vector(_WORD.findall(text.lower())[: self.max_tokens] or [text]) for text in texts]
         return np.stack(rows).astype(np.float32) if rows else np.zeros((0, self.dimension), np.float32)
 

@@ -189,3 +189,19 @@ def test_names_that_the_library_introduces_become_words(store: Store, add: Adder
     reader = index_of(store)
     reader.load()
     assert reader.terms.words == index.terms.words
+
+
+def test_rarity_falls_with_the_number_of_passages_that_hold_a_word(store: Store, add: Adder) -> None:
+    add(store, "a.txt", ["common rare", "common", "common"])
+    index = index_of(store)
+    assert index.rarity(["common"])["common"] > 0
+    index.publish(store)
+    rarity = index.rarity(["common", "rare", "absent"])
+    assert rarity["common"] < rarity["rare"] < rarity["absent"]
+
+
+def test_the_title_is_searched(store: Store, add: Adder) -> None:
+    add(store, "stent guideline.txt", ["at least 120 cases"])
+    index = index_of(store)
+    index.publish(store)
+    assert texts(store, index, "stent") == ["at least 120 cases"]

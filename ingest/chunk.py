@@ -13,7 +13,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 
@@ -23,7 +23,7 @@ from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Box, Chunk, DocumentKind, OutlineEntry, Page, Span
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same pages would give other chunks."""
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -35,6 +35,7 @@ _ITEM = re.compile(
     r"|\d{1,3}(?:\.\d{1,2}){0,4}\s?[.．、)）](?!\d)|[①-⑳]|[一二三四五六七八九十]{1,3}、|\[\d{1,3}\]|[a-z][.)]\s"
 )
 _SENTENCE_END = re.compile(r"[。！？!?：:；;.][”’」』）)\]]*$")
+_IDEOGRAPH = re.compile("[\u3400-\u9fff]")
 _SMALL = 0.4  # a chunk below this share of the limit takes in the next subsection
 _TAIL = 0.2  # a last piece below this share joins the piece before it …
 _OVER = 1.05  # … if that stays below this share
@@ -175,6 +176,7 @@ def _document_sections(
     """Lines → paragraphs → sections between headings."""
     lines = [FlatLine(line.text, page.number, line.box, line.size) for page in pages for line in page.lines]
     lines, contents = split_contents(lines)
+    lines = _comparable(lines)
     headings = find_headings(lines, outline, contents, kind=kind, body_size=_body_size(lines))
     headings = [heading for heading in headings if lines[heading.first].text.strip()]
     builder = _Builder(Joiner(line.text for line in lines))
@@ -186,6 +188,7 @@ def _document_sections(
         heading = by_first.get(at)
         if heading is not None:
             bounds.append((heading, []))
+        if heading is not None and heading.last >= at:
             end = heading.last + 1
         else:
             end = at + 1
@@ -205,7 +208,7 @@ def _document_sections(
         if mine:
             path = paths[i - 1] if i else ()
             title = heading is None and sum(unit.tokens for unit in mine) < _TAIL * max_tokens
-            bare = title or (heading is not None and len(spans) == 1)
+            bare = title or (heading is not None and heading.last >= heading.first and len(spans) == 1)
             sections.append(_Section(path, heading is not None and heading.rank <= top, mine, bare))
     return text, builder.placed, sections
 
@@ -232,6 +235,26 @@ def _record_sections(
         units = tuple(unit for span in record for unit in long.get(span) or (_Unit(*span, counts[span]),))
         sections.append(_Section((page.label,), True, units))
     return text, builder.placed, sections
+
+
+def _comparable(lines: Sequence[FlatLine]) -> list[FlatLine]:
+    """The lines with sizes of both scripts on one scale, that of the script with more text.
+
+    A Latin line's size is the height of its font's cells, often half as much again as that of the Chinese characters
+    beside it: each 'Major Adverse Event' of a Chinese guideline would be larger than its running text.
+    """
+    sides: tuple[list[FlatLine], list[FlatLine]] = ([], [])
+    for line in lines:
+        sides[bool(_IDEOGRAPH.search(line.text))].append(line)
+    less, more = sorted(sides, key=lambda side: sum(len(line.text) for line in side))
+    wanted, given = _body_size(more), _body_size(less)
+    if not wanted or not given:
+        return list(lines)
+    ideographs = less is sides[True]
+    return [
+        replace(line, size=line.size * wanted / given) if bool(_IDEOGRAPH.search(line.text)) == ideographs else line
+        for line in lines
+    ]
 
 
 def _body_size(lines: Sequence[FlatLine]) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.clean import normalise
 from kb.types import Box, DocumentKind, OutlineEntry
@@ -44,6 +44,20 @@ _MARKDOWN = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*$")
 _LEADER = re.compile(r"(?:[.．·•…‧]\s?){4,}\s*\d{1,4}\s*$|…{2,}\s*\d{1,4}\s*$")
 _CONTENTS = frozenset({"contents", "tableofcontents", "目录", "目次"})
 _SENTENCE_END = re.compile(r"[。；;，,、！!？?：:.…]$")
+_DIGIT_FIRST = re.compile(r"\d{1,2}[\s.]")
+_BOXED_WARNING = re.compile(r"(?:BOXED )?WARNINGS?:", re.IGNORECASE)
+_LABEL_PART = re.compile(
+    r"(?:MEDICATION GUIDE|PATIENT INFORMATION|PATIENT COUNSELING|INFORMATION FOR PATIENTS|PATIENT PACKAGE INSERT"
+    r"|INSTRUCTIONS FOR USE|PRINCIPAL DISPLAY PANEL|PACKAGE LABEL)\b",
+    re.IGNORECASE,
+)
+# Sentences that open a part of FDA labels (21 CFR 201.57(c)(18), 208.20), the part, and what its printed title has.
+_LABEL_OPENINGS = (
+    (re.compile(r"Advise the patient to read the FDA-approved patient labeling\b"), "Patient Counseling Information",
+     re.compile("PATIENT COUNSELING|INFORMATION FOR PATIENTS", re.IGNORECASE)),
+    (re.compile(r"Read this Medication Guide before you (?:start|begin)\b"), "Medication Guide",
+     re.compile("MEDICATION GUIDE", re.IGNORECASE)),
+)  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]")
 
 
@@ -59,7 +73,7 @@ class FlatLine:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Lines [first, last] are a heading of this rank and title."""
+    """Lines [first, last] are a heading of this rank and title; none if last < first: the section begins untitled."""
 
     first: int
     last: int
@@ -86,7 +100,7 @@ def find_headings(
     taken = {i for heading in found.values() for i in range(heading.first, heading.last + 1)}
     for heading in _by_looks(lines, taken, contents, body_size):
         found[heading.first] = heading
-    return [found[i] for i in sorted(found)]
+    return _with_label_parts([found[i] for i in sorted(found)], lines)
 
 
 def _markdown(lines: Sequence[FlatLine]) -> list[Heading]:
@@ -184,7 +198,7 @@ def _by_looks(lines: Sequence[FlatLine], taken: set[int], contents: Set[str], bo
             rank = _rank(line, sizes, body_size)
             if _key(line.text) in contents:
                 rank = _CONTENTS_RANK if rank is None else rank
-            if rank is not None and (larger or not _wraps(lines, i)):
+            if rank is not None and (larger or not (_wraps(lines, i) or _in_cell(lines, i))):
                 ranks[i] = rank
     _drop_lists(ranks, lines)
     _drop_title(ranks, taken)
@@ -252,6 +266,8 @@ def _wraps(lines: Sequence[FlatLine], i: int) -> bool:
     line = lines[i]
     if line.box is None or i + 1 >= len(lines):
         return False
+    if _capitals(line.text) and _capitals(lines[i + 1].text):
+        return False  # a long title in capitals goes on in capitals
     size = max(line.size, 6)
     right = max((x.box[2] for x in lines[max(0, i - 6) : i + 7] if x.box and x.page == line.page), default=0.0)
     wide = sum(2 if c > "\u2e80" else 1 for c in line.text) >= 30  # narrower than any column: it cannot be full
@@ -261,6 +277,42 @@ def _wraps(lines: Sequence[FlatLine], i: int) -> bool:
     if following.box is None or following.page != line.page:
         return False
     return 0 < line.box[1] - following.box[1] < 2.2 * size and following.text[:1].islower()
+
+
+def _in_cell(lines: Sequence[FlatLine], i: int) -> bool:
+    """Whether the line fills the width of a table's cell and goes on below, as a note '3. Marked †, these …' does.
+
+    A heading has nothing beside it, or (in a column of prose) text under it that is wider than it is.
+    """
+    box = lines[i].box
+    if box is None:
+        return False
+    size = max(lines[i].size, 6)
+    below: list[Box] = []
+    for line in lines[i + 1 : i + 4]:
+        above = below[-1] if below else box
+        if line.box is None or line.page != lines[i].page or abs(line.box[0] - box[0]) > size:
+            break
+        if not 0 < above[1] - line.box[1] < 2.2 * size:
+            break
+        below.append(line.box)
+    if not below or box[2] < max(b[2] for b in below) - 1.5 * size:
+        return False
+    return any(
+        (other.box[2] < box[0] or other.box[0] > box[2])
+        and min(box[3], other.box[3]) - max(box[1], other.box[1]) > 0.4 * (box[3] - box[1])
+        for other in _on_page(lines, i)
+        if other.box is not None
+    )
+
+
+def _on_page(lines: Sequence[FlatLine], i: int) -> Sequence[FlatLine]:
+    first = last = i
+    while first > 0 and lines[first - 1].page == lines[i].page:
+        first -= 1
+    while last + 1 < len(lines) and lines[last + 1].page == lines[i].page:
+        last += 1
+    return lines[first : last + 1]
 
 
 def _drop_lists(ranks: dict[int, int], lines: Sequence[FlatLine]) -> None:
@@ -313,6 +365,29 @@ def _is_numbered(text: str) -> bool:
     return bool(_DOTTED.match(text.strip())) or any(pattern.match(text.strip()) for pattern, _ in _NUMBERED)
 
 
+# -- parts of drug labels ----------------------------------------------------------------------------------------------
+
+
+def _with_label_parts(headings: list[Heading], lines: Sequence[FlatLine]) -> list[Heading]:
+    """The parts that follow a label's numbered sections (medication guide, package panel) end those sections.
+
+    Repackagers' labels often leave their titles out: then the sentence that the rules make each begin with stands in.
+    """
+    numbered = [heading.rank for heading in headings if _DIGIT_FIRST.match(heading.title)]
+    if not numbered:
+        return headings
+    top = min(numbered)
+    found = {
+        heading.first: replace(heading, rank=min(heading.rank, top)) if _LABEL_PART.match(heading.title) else heading
+        for heading in headings
+    }
+    for opening, title, printed in _LABEL_OPENINGS:
+        first = next((i for i, line in enumerate(lines) if opening.match(line.text)), None)
+        if first is not None and not any(i <= first and printed.search(found[i].title) for i in found):
+            found[first] = Heading(first, first - 1, top, title)
+    return [found[i] for i in sorted(found)]
+
+
 # -- paths -------------------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +401,9 @@ def heading_paths(headings: Sequence[Heading]) -> list[tuple[str, ...]]:
             stack.pop()
             families.pop()
         chapter = _chapter(heading)
+        if stack and chapter and _BOXED_WARNING.match(stack[-1].title):
+            stack.pop()  # a boxed warning is all there is under its title
+            families.pop()
         while stack and chapter and stack[-1].rank >= _CONTENTS_RANK and families[-1] not in ("", chapter):
             stack.pop()  # 5.2 does not stand under what 1.7 stood under
             families.pop()

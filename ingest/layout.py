@@ -26,10 +26,13 @@ _LINES = re.compile(rf"[^\r\n{HYPHEN}]*{HYPHEN}|[^\r\n{HYPHEN}]+")
 _LINE_NUMBER = re.compile(r"[0-9]{1,4}")
 _DIGITS = re.compile(r"[0-9]+")
 _LOW_OR_HIGH = "gjpqyQ,;()[]{}（）《》【】|/\\'\"’”*-–−+^" + "\r\n"
+_IDEOGRAPH = re.compile("[\u3400-\u9fff]")
+_MARKS_ONLY = re.compile("[®™℠*†‡§]{1,2}")
 _DIGITS_ONLY = re.compile(r"[-−–+⁻⁺]?[0-9⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}")
 _SUPERSCRIPT = str.maketrans("0123456789+-−–", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻")
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _ROWS = 6  # rows in which two columns must stand side by side before they are taken for columns
+_SPANNING = 4  # lines from which on a cell beside the rows that follow it is taken to span them
 _SMALLER = 0.85  # a superscript's character height, at most, of its neighbour's
 _RAISE = 0.22  # how far its foot stands above its neighbour's, at least, in neighbour heights
 
@@ -91,7 +94,7 @@ def page_lines(characters: Characters, width: float, last_number: int | None = N
     characters.text = _mark_raised(characters)
     pieces = _attach_strays(_rejoined(_pieces(characters)))
     pieces, numbers = _split_line_numbers(pieces, last_number)
-    lines = [*_joined(_reading_order(pieces, width)), *_joined(numbers)]
+    lines = [*_joined(_rows_before_cells(_reading_order(pieces, width))), *_joined(numbers)]
     return lines, int(numbers[-1].words[0].text) if numbers else None
 
 
@@ -148,8 +151,8 @@ def _is_raised(c: Characters, index: int, neighbour: int) -> bool:
 
 
 def _attach_strays(pieces: list[_Piece]) -> list[_Piece]:
-    """Some writers put all raised digits of a page at its end: put each back behind its word."""
-    strays = [p for p in pieces if len(p.words) == 1 and _DIGITS_ONLY.fullmatch(p.words[0].text)]
+    """Some writers put all raised digits and marks (®, †) of a page at its end: put each back behind its word."""
+    strays = [p for p in pieces if len(p.words) == 1 and _is_stray(p.words[0].text)]
     if not strays or len(strays) == len(pieces):
         return pieces
     size = median(p.size for p in pieces if p.size > 0) if any(p.size > 0 for p in pieces) else 0.0
@@ -160,19 +163,24 @@ def _attach_strays(pieces: list[_Piece]) -> list[_Piece]:
     return [p for p in pieces if id(p) in kept]
 
 
+def _is_stray(text: str) -> bool:
+    return bool(_DIGITS_ONLY.fullmatch(text) or _MARKS_ONLY.fullmatch(text))
+
+
 def _attach(stray: _Piece, pieces: list[_Piece]) -> bool:
     digits = stray.words[0].text
+    is_mark = bool(_MARKS_ONLY.fullmatch(digits))
     for host in pieces:
         if host is stray or stray.size >= _SMALLER * host.size:
             continue
         height = host.y1 - host.y0
         raised = host.y0 + 0.25 * height < stray.y0 < host.y1 and stray.y1 < host.y1 + 0.5 * host.size
         lowered = host.y0 - 0.4 * height < stray.y0 <= host.y0 + 0.25 * height and stray.y1 < host.y1 - 0.2 * height
-        if not (raised or lowered):
+        if not raised and (is_mark or not lowered):
             continue
         mark = digits.translate(_SUPERSCRIPT) if raised else digits
         for word in host.words:
-            if abs(stray.x0 - word.x1) < 0.25 * host.size:
+            if abs(stray.x0 - word.x1) < (0.5 if is_mark else 0.25) * host.size:  # a mark has room around it
                 word.text, word.x1 = word.text + mark, max(word.x1, stray.x1)
             elif raised and abs(word.x0 - stray.x1) < 0.15 * host.size:
                 word.text, word.x0 = mark + word.text, min(word.x0, stray.x0)
@@ -218,9 +226,15 @@ def _pieces_of_line(c: Characters, words: list[tuple[int, int]], number: int) ->
 def _line_size(c: Characters, start: int, end: int) -> float:
     """Height of the line's characters; 0 for text that runs up or down the page, whose height says nothing.
 
-    The second tallest of five samples: fonts without metrics give a flat character like 一 a flat cell, and a single
-    taller one may be an ornament.
+    An ideograph is as wide as its font is large, so where there are some they tell: the cells of Latin letters in the
+    same line may be half as tall again, those of other ideographs as flat as 一. Else the second tallest of five
+    samples, because a single taller one may be an ornament.
     """
+    ideographs = [found.start() for found in _IDEOGRAPH.finditer(c.text, start, end)]
+    if ideographs:
+        widths = [box[2] - box[0] for box in (c.cell(ideographs[(len(ideographs) - 1) * k // 4]) for k in range(5))]
+        if (middle := median(widths)) > 0:
+            return middle
     samples = {start + (end - 1 - start) * k // 4 for k in range(5)}
     cells = [c.cell(i) for i in samples if not c.text[i].isspace()]
     heights = sorted(cell[3] - cell[1] for cell in cells)
@@ -319,6 +333,55 @@ def _joined(pieces: Sequence[_Piece]) -> Iterator[Line]:
             text += (CELL if piece.x0 - before.x1 > piece.size else " ") + piece.text
         yield Line(text, box, round(group[0].size, 2))
         at = end
+
+
+# -- cells that span rows ---------------------------------------------------------------------------------------------
+
+
+def _rows_before_cells(pieces: list[_Piece]) -> list[_Piece]:
+    """A table's tall cell that stands beside several rows is written with the first of them: read it after them all.
+
+    Else its lines come between the first row and the second, and each row after it seems to go on from the cell.
+    """
+    ordered = list(pieces)
+    at = 1
+    while at < len(ordered):
+        end = _cell_end(ordered, at)
+        last = _rows_end(ordered, at, end) if end - at >= _SPANNING else end
+        if last > end:
+            ordered[at:last] = [*ordered[end:last], *ordered[at:end]]
+        at = max(last, at + 1)
+    return ordered
+
+
+def _cell_end(pieces: Sequence[_Piece], at: int) -> int:
+    """The end of the lines that stand close below one another, flush left, from `at` on; `at` if no row begins so."""
+    before, first = pieces[at - 1], pieces[at]
+    if before.x1 > first.x0 or not (before.line == first.line or before.shares_row(first)):
+        return at
+    end = at + 1
+    while end < len(pieces):
+        above, piece = pieces[end - 1], pieces[end]
+        flush = abs(piece.x0 - first.x0) < 0.3 * first.size
+        if not flush or not 0.5 * first.size < above.middle - piece.middle < 2.2 * first.size:
+            break
+        end += 1
+    return end
+
+
+def _rows_end(pieces: Sequence[_Piece], at: int, end: int) -> int:
+    """The end of the rows from `end` on that stand left of the cell [at, end) and beside it; `end` if there are none.
+
+    The first must stand higher than the cell's last two lines: the text goes back up.
+    """
+    left = min(piece.x0 for piece in pieces[at:end])
+    low, high = pieces[end - 1].y0 - 2.5 * pieces[at].size, pieces[at].y1  # the last row may go on below it
+    if end >= len(pieces) or pieces[end].middle <= pieces[end - 2].middle:
+        return end
+    last = end
+    while last < len(pieces) and pieces[last].x1 <= left and low < pieces[last].middle < high:
+        last += 1
+    return last
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from ingest.read import Head, ReadEvent, Reading, ReadLimits, Tail
 from kb.errors import ReadError
 from kb.types import Box, Line, OutlineEntry, Page
 
-_LAYOUT_VERSION = 1  # raised whenever ingest.layout or ingest.pdf_child would give other lines
+_LAYOUT_VERSION = 2  # raised whenever ingest.layout or ingest.pdf_child would give other lines
 _WALL = 3.0  # wall limit over CPU limit: the machine may be busy
 _TAIL_S = 8.0  # how long pypdf may look for what pdfium does not tell, once all pages are here
 _FRAME_MOST = 64 << 20

@@ -114,6 +114,58 @@ def test_numbered_lists_are_not_headings() -> None:
     assert {chunk.heading for chunk in chunks_of([page(1, texts)])} == {""}
 
 
+def boxed(rows: Sequence[tuple[float, float, float, str]], size: float = 10) -> Page:
+    """A page of lines at (left, foot, right)."""
+    return Page(1, tuple(Line(text, (x0, y, x1, y + size), size) for x0, y, x1, text in rows), 600, 842)
+
+
+def test_a_note_in_a_table_cell_is_no_heading() -> None:
+    """'3. Marked † …' beside the rows of a table would give all that follows a false section."""
+    rows: list[tuple[float, float, float, str]] = [(50, 700, 180, "二、不同证型食药物质推荐")]
+    rows += [(50, 680 - 15 * i, 350, f"证型{i} 菊花、决明子、槐花、槐米、金银花、桑叶、薄荷、葛根") for i in range(6)]
+    rows += [(400, 680, 490, "2.食用方法请咨"), (400, 665, 490, "询医师、营养指"), (400, 650, 420, "员；")]
+    rows += [(400, 635, 488, "3.试点物质以†"), (400, 620, 490, "标记，非试点地"), (400, 605, 430, "区用。")]
+    rows += [(50, 500, 200, "1.食物的选择"), (50, 485, 540, "应当多吃新鲜的蔬菜和水果，少吃油炸的食物和咸的食物。")]
+    headings = {chunk.heading for chunk in chunks_of([boxed(rows)], max_tokens=40)}
+    assert headings == {"二、不同证型食药物质推荐", "二、不同证型食药物质推荐 › 1.食物的选择"}
+
+
+def test_a_latin_line_of_a_chinese_document_is_no_heading_for_its_taller_font() -> None:
+    texts = ["一、范围", *["本指导原则适用于按第三类医疗器械管理的产品。"] * 15, "ASTM F67 and ISO 5832", "等标准。"]
+    assert {c.heading for c in chunks_of([page(1, texts, sizes={16: 15})])} == {"一、范围"}
+
+
+def test_the_parts_behind_a_labels_numbered_sections_are_not_in_them() -> None:
+    """A medication guide filed under '14.3 Plague' misleads whoever reads where a sentence stands."""
+    texts = [
+        "14.2 Anthrax",
+        "Given to monkeys in a study.",
+        "14.3 Plague",
+        "Given to monkeys in another study, too.",
+        "Advise the patient to read the FDA-approved patient labeling (Medication Guide)",
+        "Advise patients to stop taking it.",
+        "Read this Medication Guide before you start taking it and",
+        "each time you get a refill.",
+    ]
+    chunks = chunks_of([page(1, texts)], max_tokens=22)
+    assert [c.heading for c in chunks] == [
+        "14.2 Anthrax",
+        "14.3 Plague",
+        "Patient Counseling Information",
+        "Medication Guide",
+    ]
+    assert "start taking it and each time you get a refill." in chunks[-1].text
+    printed = [*texts[:4], "MEDICATION GUIDE", *texts[6:]]
+    outline = [OutlineEntry("14.2 Anthrax", 1, 1), OutlineEntry("14.3 Plague", 1, 1)]
+    assert chunks_of([page(1, printed)], outline=outline, max_tokens=22)[-1].heading == "MEDICATION GUIDE"
+
+
+def test_a_boxed_warning_is_read_whole_and_holds_no_sections() -> None:
+    warning = ["WARNING: SERIOUS ADVERSE REACTIONS INCLUDING", "EXACERBATION OF MYASTHENIA GRAVIS"]
+    texts = [*warning, "It may exacerbate muscle weakness.", "1.1 Skin Infections", "It is indicated in adults."]
+    assert [c.heading for c in chunks_of([page(1, texts)], max_tokens=20)] == [" ".join(warning), "1.1 Skin Infections"]
+
+
 def test_paragraphs_are_joined_and_hyphens_mended() -> None:
     width = ["It is recom-", "mended that patients are", "seen twice. The recommended", "dose is given with food."]
     boxed = tuple(Line(text, (50, 700 - 12 * i, 300, 710 - 12 * i), 10) for i, text in enumerate(width))

@@ -17,6 +17,7 @@ import pypdfium2 as pdfium
 import pytest
 
 from ingest import read_pdf as module
+from ingest.layout import Characters, page_lines
 from ingest.read import Head, ReadLimits, Tail, read
 from ingest.read_pdf import read_pdf
 from kb.errors import ReadError
@@ -120,6 +121,44 @@ def test_raised_digits_at_the_end_of_the_stream_go_back_to_their_words(write) ->
         [line, Text(box[2] + 12, 480, "(2.3)", 12), Text(50, 460, "next line", 12), Text(box[2], 485, "2", 7)]
     )
     assert texts_of(pages_of(write([sheet]))[0]) == ["eGFR 30 mL/min/1.73 m² (2.3)", "next line"]
+
+
+def characters(text: str, boxes: Sequence[tuple[float, float, float, float]]) -> Characters:
+    """Characters whose ink fills their cells."""
+    blank = (float("inf"), float("inf"), float("-inf"), float("-inf"))
+    inked = [blank if c.isspace() else box for c, box in zip(text, boxes, strict=True)]
+    left, bottom, right, top = ([box[k] for box in inked] for k in range(4))
+    return Characters(text, left, right, bottom, top, lambda i: boxes[i])
+
+
+def test_marks_at_the_end_of_the_stream_go_back_to_their_words() -> None:
+    """Else '®' stands alone between two pages and breaks the sentence that goes on over them."""
+    text = "with AMOXIL over 250\n®"
+    starts = [50.0 + 6 * i + (10 if i > 11 else 0) for i in range(len(text))]
+    boxes = [(x, 500.0, x + 6, 512.0) for x in starts[:-1]]
+    boxes.append((starts[10] + 6 + 4, 506, starts[10] + 6 + 10, 514))
+    found, _ = page_lines(characters(text, boxes), 600)
+    assert [line.text for line in found] == ["with AMOXIL® over 250"]
+    assert found[0].box == (50, 500, starts[19] + 6, 514)
+
+
+def test_latin_words_do_not_make_a_chinese_line_larger() -> None:
+    """It would become a heading, and give a false section to all that follows it."""
+    text = "虑术后主要不良事件（Major Adverse Event, MAE）的发"
+    boxes = [
+        (50.0 + 14 * i, 500.0, 50.0 + 14 * i + (8 if c.isascii() else 14), 519.0 if c.isascii() else 513.0)
+        for i, c in enumerate(text)
+    ]
+    found, _ = page_lines(characters(text, boxes), 600)
+    assert {line.size for line in found} == {14}
+
+
+def test_a_cell_that_spans_rows_is_read_after_them(write) -> None:
+    """Else the second drug's row seems to go on from the notes that stand beside all rows."""
+    rows = [Text(30, 540 - 30 * i, f"drug {i} with its dose", 9) for i in range(4)]
+    notes = [Text(250, 540 - 15 * i, f"note line {i}", 9) for i in range(6)]
+    page = pages_of(write([Sheet([rows[0], *notes, *rows[1:]])]))[0]
+    assert texts_of(page) == [*(row.text for row in rows), *(note.text for note in notes)]
 
 
 def test_columns_that_interleave_are_read_one_after_the_other(write) -> None:

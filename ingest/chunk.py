@@ -82,7 +82,7 @@ def chunk_pages(
 ) -> Iterator[Chunk]:
     """Cut clean pages into chunks of at most about `max_tokens` tokens (a short last sentence may go 5% over)."""
     kept = [page for page in pages if page.lines]
-    make = _record_sections if kind == "records" else _document_sections
+    make = _record_sections if kind in ("records", "monographs") else _document_sections
     text, placed, sections = make(kept, outline, kind, count_tokens, max_tokens)
     starts = [one.start for one in placed]
     position = 0

@@ -14,19 +14,21 @@ import json
 import lzma
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.read import Head, ReadEvent, Reading, ReadLimits, Tail, suffix_of
 from kb.errors import ReadError
-from kb.types import Line, Page
+from kb.records import are_monographs
+from kb.types import DocumentKind, Line, Page
 
 _TEXT_READER = "text/1"
-_RECORD_READER = "records/1"
+_RECORD_READER = "records/2"
 _PART = 3000
 _PART_MOST = 6000
 _LABEL_LONGEST = 80
+_NAME_LONGEST = 40
 _HEADING = re.compile(r"#{1,6}\s|第[一二三四五六七八九十百千零〇\d]+[章节篇卷]|<[^<>\s]{1,4}>|Chapter\s", re.IGNORECASE)
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -192,7 +194,8 @@ def _read_records(text: str, suffix: str, limits: ReadLimits, first_page: int) -
     if not pages:
         example = f" (record {bad[0].number}: {bad[0].reason})" if bad else ""
         raise ReadError(f"holds no usable record: a list of strings, or of objects with title and text{example}")
-    yield Head("records", len(items))
+    kind: DocumentKind = "monographs" if are_monographs([page.text for page in pages]) else "records"
+    yield Head(kind, len(items))
     for page in pages:
         if page.number >= first_page:
             yield page
@@ -222,6 +225,12 @@ def _items(text: str, *, lines: bool) -> Iterator[object]:
     yield from data
 
 
+def _name_line(lines: Sequence[str]) -> str:
+    """The first line, if it is a name over what follows (a monograph's drug) and not its first sentence."""
+    first = lines[0]
+    return first if len(lines) > 1 and len(first) <= _NAME_LONGEST and first[-1] not in "。.！!？?；;，,：:" else ""
+
+
 def _record(number: int, item: object, limits: ReadLimits) -> Page | _Bad:
     title = ""
     if isinstance(item, dict):
@@ -238,7 +247,7 @@ def _record(number: int, item: object, limits: ReadLimits) -> Page | _Bad:
     title = " ".join(title.split())
     if title and lines[0] != title:
         lines.insert(0, title)
-    label = (title or lines[0])[:_LABEL_LONGEST]
+    label = title[:_LABEL_LONGEST] or _name_line(lines)
     note = ""
     if sum(map(len, lines)) > limits.page_chars:
         note = f"longer than {limits.page_chars:,} characters (max_page_chars); cut"

@@ -105,11 +105,11 @@ class KnowledgeBase:
             hits,
             history=history,
             model=self.model,
-            extractor=self._extractor(question),
+            extractor=self.extractor(question),
             timeout_s=self.settings.model_timeout_s,
         )
 
-    def _extractor(self, question: str) -> Extractor:
+    def extractor(self, question: str) -> Extractor:
         """The extractive engine, with what the library knows of words and the embedder of meaning."""
         from kb.extract import Extractor
 

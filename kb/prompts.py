@@ -140,7 +140,7 @@ def _passage(n: int, hit: Hit, language: Language, longest: int | None) -> str:
 
 def _source(hit: Hit, language: Language) -> str:
     """Title, section and page, on one line whatever the title holds."""
-    place = _RECORD if hit.document.kind == "records" else _PAGE
+    place = _RECORD if hit.document.kind in ("records", "monographs") else _PAGE
     pages = hit.chunk.pages
     parts = [hit.document.title or hit.document.file, hit.chunk.heading]
     parts += [place[language].format(page=pages[0])] if pages else []

@@ -185,14 +185,19 @@ def complete(
     return completed
 
 
+def are_monographs(texts: Sequence[str]) -> bool:
+    """Whether most of these records consist of fields; other records are ordinary passages."""
+    return 2 * sum(len(_FIELD_LINE.findall(text)) >= 2 for text in texts) > len(texts)
+
+
 def asked_fields(question: str) -> list[str]:
     """The monograph fields a question asks for, in the order of the table; empty if none."""
     return [name for name, cue in _CUES.items() if cue.search(question)]
 
 
 def is_record(hit: Hit) -> bool:
-    """A passage of a monograph: filed as records, or most of its lines are `field:value` lines of the table."""
-    if hit.document.kind == "records":
+    """A passage of a monograph: filed as one, or most of its lines are `field:value` lines of the table."""
+    if hit.document.kind == "monographs":
         return True
     lines = [line for line in hit.chunk.text.splitlines() if line.strip()]
     return len(_FIELD_LINE.findall(hit.chunk.text)) >= max(2, len(lines) // 2)

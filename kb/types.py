@@ -15,7 +15,8 @@ from typing import Literal
 Box = tuple[float, float, float, float]
 Language = Literal["zh", "en"]
 DocumentState = Literal["reading", "ready", "failed"]
-DocumentKind = Literal["pdf", "text", "markdown", "records"]
+DocumentKind = Literal["pdf", "text", "markdown", "records", "monographs"]
+"""'monographs' are records that are mostly `field:value` lines: see kb.records."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,14 @@ def safe(text: object) -> str:
 
 def place(language: Language, kind: DocumentKind, number: int) -> str:
     """'Page 3', 'Entry 3' or 'Part 3'; plain text, not HTML."""
-    return say(language, {"pdf": "page", "records": "entry"}.get(kind, "part"), n=number)
+    return say(language, {"pdf": "page", "records": "entry", "monographs": "entry"}.get(kind, "part"), n=number)
 
 
 def places(language: Language, kind: DocumentKind, numbers: Sequence[int]) -> str:
     """The same for several pages: 'Pages 3–4'."""
     if len(numbers) < 2:
         return place(language, kind, numbers[0]) if numbers else ""
-    word = {"pdf": "pages", "records": "entries"}.get(kind, "parts")
+    word = {"pdf": "pages", "records": "entries", "monographs": "entries"}.get(kind, "parts")
     return say(language, word, first=numbers[0], last=numbers[-1])
 
 

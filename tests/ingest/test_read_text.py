@@ -96,3 +96,21 @@ def test_bad_records_are_counted_and_named(tmp_path: Path) -> None:
     _, pages, tail = events_of(put(tmp_path, "a.jsonl.xz", lzma.compress("\n".join(lines).encode())))
     assert [page.number for page in pages] == [1, 7]
     assert tail.notes[0].startswith("5 of 7 records could not be used: 2 (not valid JSON), 3 (neither")
+
+
+def test_only_records_made_of_fields_are_monographs(tmp_path: Path) -> None:
+    """Ordinary passages in JSON must not be held to the rule that only the asked drug's own record may answer."""
+    drugs, passages = tmp_path / "drugs.json", tmp_path / "passages.json"
+    drugs.write_text('["阿司匹林\\n适应证:发热。\\n用法用量:口服。"]', encoding="utf-8")
+    passages.write_text('[{"title": "Sepsis", "text": "Give 30 mL/kg within three hours."}]', encoding="utf-8")
+    kinds = [events_of(path)[0].kind for path in (drugs, passages)]
+    assert kinds == ["monographs", "records"]
+
+
+def test_a_first_sentence_is_no_title(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    path.write_text(
+        '["阿司匹林\\n适应证:发热。", "Only one line that is long enough to be a sentence."]', encoding="utf-8"
+    )
+    labels = [page.label for page in events_of(path)[1]]
+    assert labels == ["阿司匹林", ""]

@@ -25,7 +25,7 @@ LEVO = (
 
 
 def record(text: str, page: int = 1, position: int = 0, heading: str = "") -> Hit:
-    return make_hit(text, title="drug", kind="records", page=page, position=position, heading=heading)
+    return make_hit(text, title="drug", kind="monographs", page=page, position=position, heading=heading)
 
 
 def ask(question: str, *hits: Hit) -> Answer:
@@ -282,7 +282,7 @@ def test_eight_long_passages_take_less_than_a_blink() -> None:
 
 def test_a_guideline_answers_what_the_monograph_leaves_out() -> None:
     """A library with both must not say 'not mentioned' because one of them is silent."""
-    monograph = make_hit("硝苯地平\n英文名:Nifedipine\n适应证:用于高血压。", heading="硝苯地平", kind="records")
+    monograph = make_hit("硝苯地平\n英文名:Nifedipine\n适应证:用于高血压。", heading="硝苯地平", kind="monographs")
     label = make_hit("Nifedipine is contraindicated in cardiogenic shock.", title="Nifedipine label")
     answer = Extractor().extract("What are the contraindications of nifedipine?", [monograph, label])
     assert not answer.abstained
@@ -290,7 +290,7 @@ def test_a_guideline_answers_what_the_monograph_leaves_out() -> None:
 
 
 def test_a_silent_field_is_named_in_the_readers_language() -> None:
-    monograph = make_hit("硝苯地平\n英文名:Nifedipine\n适应证:用于高血压。", heading="硝苯地平", kind="records")
+    monograph = make_hit("硝苯地平\n英文名:Nifedipine\n适应证:用于高血压。", heading="硝苯地平", kind="monographs")
     answer = Extractor().extract("What are the contraindications of nifedipine?", [monograph])
     assert answer.abstained
     assert answer.text == "Not mentioned in the documents: the contraindications of Nifedipine."

@@ -17,7 +17,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 
 HITS = [
     make_hit(
-        "二甲双胍\n用法用量:口服，每次0.25g，每天2～3次。", title="drug", heading="二甲双胍", kind="records", page=12
+        "二甲双胍\n用法用量:口服，每次0.25g，每天2～3次。", title="drug", heading="二甲双胍", kind="monographs", page=12
     ),
     make_hit(
         "Metformin: the maximum daily dose is 2550 mg.",

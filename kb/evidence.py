@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-ENOUGH_COVERAGE = 0.6
+ENOUGH_COVERAGE = 0.58
 ENOUGH_WITH_COSINE = 0.62
 
 _DIGITS = re.compile(r"[\d.,%-]+")

@@ -102,6 +102,10 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
 )
 # What is counted in 多少盐, 几种类型: of two sentences the one that names it is worth more. Units name nothing.
 _COUNTED = re.compile(rf"(?:多少|几[种类个])(?:的)?([{_CJK}]{{1,4}})(?:[？?。，,]|$)")
+# Captions, lead-ins and cross-references say where something stands, not what it is.
+_POINTS_ELSEWHERE = re.compile(
+    r"^\W*(?:see|refer to|table \d|figure \d|参见|详见|见表|[表图]\s*\d)|[:：]$", re.IGNORECASE
+)
 _CLAUSES = re.compile(r"[，,；;。]")
 _UNITS = re.compile(r"^(?:[毫微千]?[克升米]|[天日周月年次片粒岁倍人个种名位元度级]|小时|分钟|公斤|钱|时间)+$")
 _REFERENCE_MARK = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[-–,，、]\s*\d{1,3})*)\s*[\]】］]")
@@ -222,7 +226,7 @@ def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
 
 
 def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
-    """Every sentence of every passage, once; headings are no answers."""
+    """Every sentence of every passage, once; headings, captions and cross-references are no answers."""
     seen: set[str] = set()
     kept: list[_Candidate] = []
     for index, hit in enumerate(hits):
@@ -230,7 +234,11 @@ def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
             continue
         text = hit.chunk.text
         titles = {_squeezed(part) for part in (hit.document.title, *hit.chunk.heading.split(" › "))}
-        spans = [(a, b) for a, b in sentence_spans(text) if _squeezed(text[a:b]) not in titles]
+        spans = [
+            (a, b)
+            for a, b in sentence_spans(text)
+            if _squeezed(text[a:b]) not in titles and not _POINTS_ELSEWHERE.search(text[a:b])
+        ]
         termed = [frozenset(terms(text[a:b])) | _characters(text[a:b]) for a, b in spans]
         title = frozenset(terms(f"{hit.chunk.heading} {hit.document.title}"))
         for at, (a, b) in enumerate(spans):

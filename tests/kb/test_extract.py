@@ -296,6 +296,13 @@ def test_a_silent_field_is_named_in_the_readers_language() -> None:
     assert answer.text == "Not mentioned in the documents: the contraindications of Nifedipine."
 
 
+def test_lead_ins_captions_and_cross_references_are_no_answers() -> None:
+    text = (
+        "See full prescribing information for Zolvarin dose.\nTable 2: Zolvarin dose\nThe Zolvarin dose is as follows:"
+    )
+    assert Extractor().extract("Zolvarin dose", [make_hit(text)]).abstained
+
+
 def test_headings_and_line_breaks_are_no_part_of_an_answer() -> None:
     text = "4 Contraindications\nZolvarin is contraindicated in\npatients with porphyria."
     answer = Extractor().extract("contraindications of Zolvarin", [make_hit(text, heading="4 Contraindications")])

@@ -76,7 +76,7 @@
     show();
   }
 
-  const word = (kind) => ({ pdf: "page", records: "entry" })[kind] || "part";
+  const word = (kind) => ({ pdf: "page", records: "entry", monographs: "entry" })[kind] || "part";
 
   async function show() {
     const turnNumber = ++state.turn;

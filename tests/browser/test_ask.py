@@ -139,8 +139,9 @@ def test_stop_ends_a_slow_answer_and_leaves_the_page_usable(open_page: Open, mod
     expect(page.locator(".vm-text")).to_contain_text("drip drip")
     page.click("#vm-stop")
     expect(page.locator(".vm-stopped")).to_contain_text("incomplete")
+    page.wait_for_timeout(1500)  # one last piece may have been on its way when the button was pressed
     length = len(page.locator(".vm-stopped").inner_text())
-    page.wait_for_timeout(600)
+    page.wait_for_timeout(1500)
     assert len(page.locator(".vm-stopped").inner_text()) == length
     expect(page.locator("#vm-send")).to_be_visible()
     expect(page.locator("#vm-stop")).to_be_hidden()

@@ -82,7 +82,7 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
         run_history=False,
         show_error=False,
         max_file_size=settings.max_file_mb << 20,
-        blocked_paths=[str(kb.store.home)],
+        blocked_paths=[str(kb.store.home / name) for name in ("catalog.sqlite", "blobs", "index", "models")],
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
@@ -90,6 +90,8 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
         css_paths=STYLE,
         head=page_head(),
     )
+    # Mounting leaves this unset, and Gradio then lets any event name any file of this machine as an "upload".
+    page.has_launched = True
     return app
 
 

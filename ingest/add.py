@@ -27,6 +27,7 @@ from ingest.read import Head, ReadLimits, Tail, check_size, check_type, is_suppo
 from ingest.title import choose_title
 from kb.errors import KBError, ReadError, StoreError, UsageError
 from kb.knowledge_base import KnowledgeBase
+from kb.terms import storable
 from kb.types import Chunk, Document, DocumentKind, Language, OutlineEntry, Page
 
 _log = structlog.get_logger("vademecum")
@@ -110,9 +111,9 @@ def add_paths(
     waiting = False
     for file, refusal in files:
         if run.stopped():
-            results.append(Added(str(file), "", "failed", reason="not read: the run was stopped before it"))
+            results.append(Added(_spelt(file), "", "failed", reason="not read: the run was stopped before it"))
             continue
-        added = Added(str(file), "", "failed", reason=refusal) if refusal else run.add(file)
+        added = Added(_spelt(file), "", "failed", reason=refusal) if refusal else run.add(file)
         results.append(added)
         waiting = waiting or added.status == "added"
         if waiting and time.monotonic() - published > _PUBLISH_EVERY_S:
@@ -143,7 +144,10 @@ def _walk_folder(folder: Path) -> Iterator[tuple[Path, str]]:
         for name in sorted(names):
             if not name.startswith("."):
                 path = Path(place) / name
-                yield path, "" if is_supported(path) and path.is_file() else _refusal(path)
+                if path.is_symlink():
+                    yield path, "is a link; name the file itself to add it"
+                else:
+                    yield path, "" if is_supported(path) and path.is_file() else _refusal(path)
 
 
 def _refusal(path: Path) -> str:
@@ -189,6 +193,11 @@ def _is_date(text: str) -> bool:
     return True
 
 
+def _spelt(path: Path) -> str:
+    """The path as text that can be stored and shown: names from old archives need not be UTF-8."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
 # -- one file ----------------------------------------------------------------------------------------------------------
 
 
@@ -223,16 +232,18 @@ class _Run:
             known = self._kb.store.document(document.id)
             if known is not None and known.id == document.id and known.state == "ready":
                 reason = f"already in the library as {known.file}"
-                return Added(str(file), known.id, "known", known.pages, known.chunks, reason)
+                return Added(_spelt(file), known.id, "known", known.pages, known.chunks, reason)
             return self._ingest(file, document)
         except ReadError as error:
             return self._failed(file, document, str(error))
         except _Cancelled:
             reason = "stopped; add it again to go on from there"
-            return Added(str(file), document.id if document else "", "failed", reason=reason)
+            return Added(_spelt(file), document.id if document else "", "failed", reason=reason)
         except StoreError as error:
             # Nothing more can be written, perhaps; pages already stored stay for the next try.
-            return Added(str(file), document.id if document else "", "failed", reason=str(error))
+            return Added(_spelt(file), document.id if document else "", "failed", reason=str(error))
+        except UnicodeError as error:
+            return self._failed(file, document, f"holds characters that cannot be stored ({error})")
         except OSError as error:
             return self._failed(file, document, f"cannot be read: {error.strerror or error}")
 
@@ -242,8 +253,8 @@ class _Run:
         return Document(
             id=sha256[:16],
             sha256=sha256,
-            file=file.name,
-            title=self._details.title or file.stem,
+            file=_spelt(Path(file.name)),
+            title=self._details.title or _spelt(Path(file.stem)),
             kind="pdf",
             bytes=file.stat().st_size,
             state="reading",
@@ -260,7 +271,9 @@ class _Run:
         self._tell(str(file), "chunk", 0, 1)
         chunks, language = self._chunk(document, reading)
         self._tell(str(file), "store", 0, 1)
-        title = self._details.title or choose_title(reading.kind, reading.title, reading.pages, file)
+        title = self._details.title or storable(
+            choose_title(reading.kind, reading.title, reading.pages, Path(_spelt(file)))
+        )
         finished = replace(
             document,
             title=title,
@@ -272,7 +285,7 @@ class _Run:
         )
         store.finish_document(finished, chunks)
         self._tell(str(file), "store", 1, 1)
-        return Added(str(file), document.id, "added", finished.pages, len(chunks), finished.reason)
+        return Added(_spelt(file), document.id, "added", finished.pages, len(chunks), finished.reason)
 
     def _read(self, file: Path, blob: Path, document: Document) -> _Reading:
         """All pages, those of an earlier, killed try first. New ones are stored as they come."""
@@ -285,8 +298,9 @@ class _Run:
                     self._kb.store.add_pages(document.id, batch)
                     raise _Cancelled
                 if isinstance(event, Page):
-                    batch.append(event)
-                    reading.pages.append(event)
+                    page = _storable(event)
+                    batch.append(page)
+                    reading.pages.append(page)
                     self._tell(str(file), "read", len(reading.pages), max(reading.total, len(reading.pages)))
                     if len(batch) >= _BATCH_PAGES or time.monotonic() - flushed > _BATCH_S:
                         self._kb.store.add_pages(document.id, batch)
@@ -333,11 +347,19 @@ class _Run:
                 self._kb.store.fail_document(replace(document, state="failed", reason=reason))
             except KBError as error:
                 _log.warning("a failed document could not be noted", file=file.name, reason=str(error))
-        return Added(str(file), document.id if document else "", "failed", reason=reason)
+        return Added(_spelt(file), document.id if document else "", "failed", reason=reason)
 
     def _tell(self, file: str, step: Step, done: int, total: int) -> None:
         if self._progress:
             self._progress(Progress(file, step, done, total))
+
+
+def _storable(page: Page) -> Page:
+    """The page without half characters; almost always itself."""
+    if storable(page.text) == page.text and storable(page.label) == page.label:
+        return page
+    lines = tuple(replace(line, text=storable(line.text)) for line in page.lines)
+    return replace(page, lines=lines, label=storable(page.label))
 
 
 def _take(reading: _Reading, event: Head | Tail) -> None:

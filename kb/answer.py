@@ -22,7 +22,7 @@ from kb.errors import ModelError
 from kb.extract import ENGINE, Extractor
 from kb.model_failures import ModelFailure
 from kb.sentences import sentence_spans
-from kb.terms import language_of
+from kb.terms import language_of, storable
 from kb.types import Answer, AnswerEvent, Delta, Finished, Found, Hit, Language, Restart, Turn
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _generated(
     try:
         for chunk in stream:
             reason = str(chunk.response_metadata.get("finish_reason") or reason)
-            if text := marks.feed(thoughts.feed(str(chunk.text))):
+            if text := marks.feed(thoughts.feed(storable(str(chunk.text)))):
                 shown.append(text)
                 yield Delta(text)
     finally:

@@ -222,8 +222,10 @@ def _read_history(path: Path | None) -> list[Turn]:
         return []
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(rows, list) or not all(isinstance(row["content"], str) for row in rows):
+            raise TypeError("every content must be text")
         return [Turn(row["role"], row["content"]) for row in rows if row["role"] in ("user", "assistant")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"History {path} is not a JSON list of {{role, content}}: {error}.") from None
 
 

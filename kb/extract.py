@@ -237,7 +237,9 @@ def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
         spans = [
             (a, b)
             for a, b in sentence_spans(text)
-            if _squeezed(text[a:b]) not in titles and not _POINTS_ELSEWHERE.search(text[a:b])
+            if len(_squeezed(text[a:b])) > 3
+            and _squeezed(text[a:b]) not in titles
+            and not _POINTS_ELSEWHERE.search(text[a:b])
         ]
         termed = [frozenset(terms(text[a:b])) | _characters(text[a:b]) for a, b in spans]
         title = frozenset(terms(f"{hit.chunk.heading} {hit.document.title}"))
@@ -360,12 +362,17 @@ def _fields_of(
     """The asked fields of the asked drugs: whole lines, and a note for each that states nothing."""
     labels: dict[Quote, str] = {}
     missing: list[tuple[str, Citation | None]] = []
+    quoted: set[str] = set()
     for record, name in asked:
         plain = name == record.name and len(asked) == 1 and not records.form_named(question, name)
         for field in fields:
             lines = [line for line in record.lines if line.field == field]
             stated = [line for line in lines if not records.unstated(_value(line, hits))]
-            labels |= {Quote(line.index, line.start, line.end): "" if plain else record.name for line in stated}
+            for line in stated:
+                said = _squeezed(_value(line, hits))
+                if said not in quoted:  # two records of one drug often say the same
+                    quoted.add(said)
+                    labels[Quote(line.index, line.start, line.end)] = "" if plain else record.name
             if not stated:
                 missing.append(_missing(name, field, lines, language, hits))
     notes = "\n".join(text for text, _ in missing)

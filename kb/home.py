@@ -26,7 +26,11 @@ def check_home(home: Path, *, create: bool) -> Path:
     Raises HomeError if it is no directory, cannot be written, holds something else, or (not `create`) has no library.
     """
     home = home.expanduser().absolute()
-    if home.exists() and not home.is_dir():
+    try:
+        taken = home.exists() and not home.is_dir()
+    except OSError as error:
+        raise HomeError(f"Home {str(home)[:80]}… cannot be used: {error.strerror}. Name another with --home.") from None
+    if taken:
         raise HomeError(f"Home {home} is a file, not a folder. Name a folder with --home.")
     if not create:
         if not (home / CATALOG).is_file():
@@ -39,6 +43,13 @@ def check_home(home: Path, *, create: bool) -> Path:
                 f"{home} holds other things ({', '.join(foreign[:3])}) and no library. "
                 "Name an empty or new folder with --home."
             )
+    catalog = home / CATALOG
+    lost = not catalog.is_file() or not catalog.stat().st_size
+    if lost and (home / "blobs").is_dir() and any((home / "blobs").iterdir()):
+        raise HomeError(
+            f"{home} holds documents (blobs/) but its {CATALOG} is missing or empty. Restore it from a backup; "
+            "to begin anew, move the folder away."
+        )
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -61,8 +72,16 @@ class HomeLock:
         self._lock = FileLock(home / "lock")
         try:
             self._lock.acquire(timeout=0)
+            self._note_holder()
         except Timeout:
             raise HomeBusy(self._told()) from None
+        except OSError as error:
+            self._lock.release()
+            raise HomeError(
+                f"Home {home} cannot be written to: {error.strerror}. Free disk space or correct its permissions."
+            ) from None
+
+    def _note_holder(self) -> None:
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]).strip()
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._holder.write_text(json.dumps({"pid": os.getpid(), "command": command, "since": started}))

@@ -138,7 +138,7 @@ class LocalIndex:
         pointer = self._root / _CURRENT
         if not pointer.is_file():
             return
-        folder = self._root / pointer.read_text().strip()
+        folder = self._root / pointer.read_text(errors="replace").strip()
         manifest = _verified_manifest(folder)
         self._check_mismatch(manifest)
         self._live = _load(folder, manifest)
@@ -388,11 +388,12 @@ def _sha256(path: Path) -> str:
 def _verified_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-        files = manifest["files"]
-        for name, expected in files.items():
+        if not {"format", "terms", "embedder", "revision", "files"} <= manifest.keys():
+            raise DamagedIndex(f"Index {folder.name} is damaged: its manifest is incomplete.")
+        for name, expected in manifest["files"].items():
             if _sha256(folder / name) != expected["sha256"]:
                 raise DamagedIndex(f"Index {folder.name} is damaged: {name} fails its checksum.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedIndex(f"Index {folder.name} is damaged: {error}.") from error
     return manifest
 

@@ -51,6 +51,14 @@ def _endpoint(settings: Settings) -> BaseChatModel:
             f"Setting openai_base_url is {settings.openai_base_url!r}, which is not a web address. "
             "Write it with its scheme, e.g. http://127.0.0.1:8000/v1."
         )
+    import httpx
+
+    try:
+        httpx.URL(settings.openai_base_url)
+    except httpx.InvalidURL as error:
+        raise UsageError(
+            f"Setting openai_base_url is {settings.openai_base_url!r}, which is not a web address: {error}."
+        ) from None
     from kb.endpoint_model import build_endpoint_model
 
     return build_endpoint_model(

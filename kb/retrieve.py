@@ -16,7 +16,7 @@ from kb.embed import Embedder
 from kb.errors import QuestionError
 from kb.index import PassageIndex, Scored
 from kb.store import Store
-from kb.terms import language_of
+from kb.terms import language_of, storable
 from kb.types import Hit
 
 LEXICAL_WEIGHT = 0.4  # best of 0.3–0.7 on the English development sets, flat around it (docs/measurements.md)
@@ -79,7 +79,7 @@ def check_question(question: str, limit: int) -> str:
 
     Raises QuestionError if it is empty or longer than `limit` characters.
     """
-    question = question.strip()
+    question = storable(question).strip()
     if not question:
         raise QuestionError("The question is empty. Type what you want to know. / 问题为空，请输入要查询的内容。")
     if len(question) > limit:
@@ -131,8 +131,8 @@ class Retriever:
             documents = self._store.documents_by_id(chunk.document for chunk in chunks.values())
             for candidate in part:
                 chunk = chunks.get(candidate.number)  # absent: removed since the index was published
-                if chunk is not None and documents[chunk.document].state == "ready":
-                    document = documents[chunk.document]
+                document = documents.get(chunk.document) if chunk is not None else None
+                if chunk is not None and document is not None and document.state == "ready":
                     hits.append(Hit(chunk, document, candidate.score, candidate.dense_rank, candidate.lexical_rank))
             if len(hits) >= k:
                 break

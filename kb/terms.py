@@ -40,6 +40,11 @@ _ALIASES = re.compile(r"^(?:别名|又名|曾用名|商品名|通用名)[:：](.
 _ALIAS_BREAK = re.compile(r"[、,，;；/。\s（）()]+")
 
 
+def storable(text: str) -> str:
+    """The text with lone surrogates (half a character, as broken JSON and file names hold them) replaced by '?'."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def language_of(text: str) -> Language:
     """'zh' if at least a fifth of the letters are Chinese, else 'en'. A Chinese drug label quotes much English."""
     chinese = len(_IS_CJK.findall(text))

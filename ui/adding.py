@@ -125,7 +125,7 @@ class Adding:
                 (added,) = self._add_file(path, lambda progress: batch.note_progress(index, progress))
                 status = "stopped" if self._stopping.is_set() and added.status == "failed" else added.status
                 batch.note_outcome(index, status, added.reason, added.pages, added.chunks)
-        except (KBError, OSError) as error:
+        except (KBError, OSError, ValueError) as error:
             batch.note_outcome(index, "failed", str(error))
         finally:
             path.unlink(missing_ok=True)
@@ -155,7 +155,7 @@ class Adding:
                 shutil.copyfile(self._kb.store.blob(document), path)
                 title = "" if document.title == path.stem else document.title
                 self._add_file(path, details=DocumentDetails(title, document.edition, document.issued))
-            except StoreError as error:
+            except (StoreError, ValueError) as error:
                 self._kb.store.fail_document(replace(document, state="failed", reason=str(error)))
             finally:
                 path.unlink(missing_ok=True)
@@ -167,5 +167,5 @@ class Adding:
     def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:
             work()
-        except (KBError, OSError) as error:
+        except (KBError, OSError, ValueError) as error:
             _log.warning("background work broke off", work=what, reason=str(error))

@@ -15,8 +15,10 @@ from pydantic import BaseModel, Field
 from kb.errors import KBError, ReadError
 from kb.page_image import PageImages
 from kb.store import Store
+from kb.terms import storable
 from kb.types import Box, Document, Page
 
+_MOST_PAGES = 1_000_000  # more than any document has; a larger number is no page, whatever SQLite makes of it
 _ID = re.compile(r"[0-9a-f]{16}")
 _BOXES_CHARS = 20_000
 _NO_STORE = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "nosniff"}
@@ -68,10 +70,10 @@ def page_routes(store: Store, images: PageImages) -> APIRouter:
     @router.post("/page/{document}/{page}")
     def page_text(document: str, page: int, wanted: Wanted) -> PageText:
         found = _document(store, document)
-        stored = store.page(found.id, page)
+        stored = store.page(found.id, page) if 0 < page <= _MOST_PAGES else None
         if stored is None:
             raise HTTPException(404, f"{found.file} has no page {page}.")
-        return _page_text(found, stored, wanted.quote)
+        return _page_text(found, stored, storable(wanted.quote))
 
     @router.get("/page-image/{document}/{page}")
     def page_image(document: str, page: int, boxes: str = "") -> Response:

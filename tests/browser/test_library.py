@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -26,7 +28,7 @@ def _upload(page: Page, files: list[Path]) -> None:
 
 def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, tmp_path: Path) -> None:
     book, broken, hostile = tmp_path / "book.pdf", tmp_path / "broken.pdf", tmp_path / HOSTILE_NAME
-    book.write_bytes(pdf([Sheet(lines([f"Syrup number {n}."])) for n in range(1200)]))
+    book.write_bytes(pdf([Sheet(lines([f"Syrup number {n}."])) for n in range(3600)]))
     broken.write_bytes(b"this is no PDF")
     hostile.write_text("Harmless words about a harmless thing. " * 20)
     page = open_page()
@@ -34,7 +36,7 @@ def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, 
     page.evaluate(
         """() => { window.seen = [];
           const look = () => {
-            const bar = document.querySelector('#vm-progress li:nth-child(2) progress[max="1200"]');
+            const bar = document.querySelector('#vm-progress li:nth-child(2) progress[max="3600"]');
             if (bar) window.seen.push(bar.value);
           };
           new MutationObserver(look).observe(document.querySelector('#vm-progress'),
@@ -44,7 +46,7 @@ def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, 
     expect(page.locator("#vm-progress .vm-count")).to_have_text("2 added, 0 known already, 1 refused", timeout=60_000)
     rows = page.locator("#vm-progress li")
     expect(rows.nth(0)).to_contain_text("Refused: ")
-    expect(rows.nth(1)).to_contain_text("1200 pages")
+    expect(rows.nth(1)).to_contain_text("3600 pages")
     seen = page.evaluate("window.seen")
     assert seen == sorted(seen)
     assert len(set(seen)) > 1
@@ -108,3 +110,24 @@ def test_first_start_teaches_answers_and_stops_cleanly(open_page: Open, tmp_path
     assert (code, seconds < 6) == (0, True), running.log
     assert "试一试" in running.log
     assert "Traceback" not in running.log
+
+
+def test_an_event_cannot_name_a_file_of_this_machine_as_an_upload(app: App, tmp_path: Path) -> None:
+    """Gradio runs any event for anyone who can reach the port; a path in its data must not become a document."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("The secret of this machine is Quibbleworth.")
+    config = json.load(urllib.request.urlopen(app.url + "config", timeout=20))
+    button = next(c["id"] for c in config["components"] if c["type"] == "uploadbutton")
+    event = next(d["id"] for d in config["dependencies"] if d["inputs"][:1] == [button])
+    data = [[{"path": str(secret), "meta": {"_type": "gradio.FileData"}}], None, "en"]
+    body = {"data": data, "fn_index": event, "session_hash": "attack", "trigger_id": button}
+    request = urllib.request.Request(
+        app.url + "gradio_api/queue/join", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=20).read()
+    stream = urllib.request.urlopen(app.url + "gradio_api/queue/data?session_hash=attack", timeout=20)
+    said = stream.read().decode()
+    assert '"success":false' in said.replace(" ", "")
+    assert "Quibbleworth" not in said
+    home = app.home
+    assert not any(b"Quibbleworth" in path.read_bytes() for path in home.rglob("*") if path.is_file())

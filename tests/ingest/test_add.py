@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -218,3 +219,28 @@ def test_a_document_of_page_numbers_only_is_still_kept(base: Base, files: Path) 
     path = files / "a.pdf"
     path.write_bytes(pdf([Sheet(lines([f"- {n} -"], top=580)) for n in range(1, 6)]))
     assert add(base, path)[0].status == "added"
+
+
+def test_links_in_a_folder_are_named_not_followed(base: Base, files: Path, tmp_path: Path) -> None:
+    """A link in a shared folder must not carry a file of this machine into the library."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("not for the library")
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    (folder / "link.txt").symlink_to(secret)
+    (result,) = add(base, folder)
+    assert result.status == "failed"
+    assert "is a link" in result.reason
+
+
+def test_half_characters_and_odd_names_stop_nothing(base: Base, tmp_path: Path) -> None:
+    """Broken JSON escapes and names from old zip archives are common; the rest of the folder must still be read."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    (folder / "a.json").write_text('[{"text": "Surrogate \\\\ud800 inside a passage."}]', encoding="utf-8")
+    with open(os.fsencode(folder) + b"/\xb8\xdf\xd1\xaa\xd1\xb9.txt", "w") as file:
+        file.write("A guideline with a GBK file name.")
+    (folder / "z.txt").write_text("The last file of the folder.")
+    results = add(base, folder)
+    assert [(result.status, result.reason) for result in results] == [("added", "")] * 3
+    assert all(result.file.encode() for result in results)

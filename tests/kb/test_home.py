@@ -42,3 +42,18 @@ def test_the_second_writer_is_told_who_has_it(tmp_path: Path) -> None:
         HomeLock(tmp_path)
     lock.release()
     HomeLock(tmp_path).release()
+
+
+def test_a_lost_catalog_is_no_new_library(tmp_path: Path) -> None:
+    """Beginning anew over the old originals would hide that everything is gone."""
+    (tmp_path / "blobs" / "ab").mkdir(parents=True)
+    for content in (None, b""):
+        if content is not None:
+            (tmp_path / "catalog.sqlite").write_bytes(content)
+        with pytest.raises(HomeError, match="Restore it from a backup"):
+            check_home(tmp_path, create=True)
+
+
+def test_a_name_that_no_disk_takes(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="cannot be used"):
+        check_home(tmp_path / ("x" * 300), create=True)

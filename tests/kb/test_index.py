@@ -119,7 +119,10 @@ def test_every_flipped_byte_is_noticed(store: Store, add: Adder) -> None:
     index_of(store).load()
 
 
-@pytest.mark.parametrize("harm", ["missing file", "missing generation", "cut manifest", "pointer to nowhere"])
+@pytest.mark.parametrize(
+    "harm",
+    ["missing file", "missing generation", "cut manifest", "poor manifest", "pointer to nowhere", "pointer of no text"],
+)
 def test_a_broken_generation_is_refused(store: Store, add: Adder, harm: str) -> None:
     add(store, "a.txt", ["alpha"])
     writer = index_of(store)
@@ -132,6 +135,10 @@ def test_a_broken_generation_is_refused(store: Store, add: Adder, harm: str) -> 
         folder.rename(root / "elsewhere")
     elif harm == "cut manifest":
         (folder / "manifest.json").write_text((folder / "manifest.json").read_text()[:50])
+    elif harm == "poor manifest":
+        (folder / "manifest.json").write_text('{"files": []}')
+    elif harm == "pointer of no text":
+        (root / "CURRENT").write_bytes(b"generation-00000\xb1")
     else:
         (root / "CURRENT").write_text("generation-999999")
     with pytest.raises(DamagedIndex):

@@ -58,3 +58,7 @@ def test_empty_questions_are_refused(question: str) -> None:
 def test_a_megabyte_is_refused() -> None:
     with pytest.raises(QuestionError, match="1,000,000 characters"):
         check_question("x" * 1_000_000, 4000)
+
+
+def test_half_characters_do_not_reach_the_tokenizer() -> None:
+    assert check_question("\udcff metformin", 100) == "? metformin"

@@ -65,6 +65,8 @@ def walk(browser: Browser, url: str) -> None:
         keep(page, f"page-desktop-en{suffix}")
         page.keyboard.press("Escape")
         page.get_by_role("tab", name="Library").click()
+        page.locator(".vm-row-button").nth(1).wait_for()
+        page.wait_for_timeout(2000)  # the table is drawn again while vectors come in; a click just then is lost
         page.locator(".vm-row-button").nth(1).click()
         page.locator(".vm-facts").wait_for()
         keep(page, f"library-desktop{suffix}")

@@ -52,14 +52,14 @@ class Store:
 
     def documents(self, *, embedder: str = "") -> list[Document]:
         """All documents, newest first. `embedded` counts the vectors of `embedder`."""
-        with self._read() as connection:
+        with self.reading() as connection:
             counts = _vector_counts(connection, embedder)
             rows = connection.execute(sa.select(documents).order_by(documents.c.added.desc(), documents.c.file)).all()
             return [_document(row, counts.get(row.id, 0)) for row in rows]
 
     def document(self, key: str) -> Document | None:
         """The document with this id, unambiguous beginning of an id (6 characters or more), or file name."""
-        with self._read() as connection:
+        with self.reading() as connection:
             row = connection.execute(sa.select(documents).where(documents.c.id == key)).one_or_none()
             if row is None:
                 found = connection.execute(sa.select(documents).where(documents.c.file == key).limit(2)).all()
@@ -71,7 +71,7 @@ class Store:
 
     def start_document(self, document: Document) -> int:
         """Note that `document` is being read; returns how many of its pages an earlier, killed try left here."""
-        with self._write() as connection:
+        with self.writing() as connection:
             known = connection.execute(sa.select(documents.c.state).where(documents.c.id == document.id)).scalar()
             if known == "ready":
                 raise StoreError(f"Document {document.id} ({document.file}) is already in the library.")
@@ -97,31 +97,31 @@ class Store:
             for page in new
         ]
         if rows:
-            with self._write() as connection:
+            with self.writing() as connection:
                 connection.execute(sa.insert(pages).prefix_with("OR REPLACE"), rows)
 
     def drop_pages(self, document: str) -> None:
         """Forget the pages of a document that is to be read from its beginning again."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(pages).where(pages.c.document == document))
 
     def pages(self, document: str) -> Iterator[Page]:
         """The stored pages in order."""
         query = sa.select(pages).where(pages.c.document == document).order_by(pages.c.number)
-        with self._read() as connection:
+        with self.reading() as connection:
             for row in connection.execution_options(yield_per=_BATCH).execute(query):
                 yield _page(row)
 
     def page(self, document: str, number: int) -> Page | None:
         """One stored page; None if there is no such page."""
         query = sa.select(pages).where(pages.c.document == document, pages.c.number == number)
-        with self._read() as connection:
+        with self.reading() as connection:
             row = connection.execute(query).one_or_none()
             return None if row is None else _page(row)
 
     def finish_document(self, document: Document, new: Sequence[Chunk]) -> None:
         """Make `document` searchable: its row turns 'ready' and its chunks appear, in one transaction."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             if new:
                 connection.execute(sa.insert(chunks), [_chunk_row(chunk) for chunk in new])
@@ -130,7 +130,7 @@ class Store:
 
     def fail_document(self, document: Document) -> None:
         """Keep the row with its reason; drop what was read of it."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(pages).where(pages.c.document == document.id))
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             _upsert_document(connection, replace(document, state="failed", chunks=0))
@@ -139,7 +139,7 @@ class Store:
 
     def remove_document(self, document: Document) -> None:
         """Take the document, its pages, chunks and vectors out, then its original."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(documents).where(documents.c.id == document.id))
             _bump(connection)
         self._drop_blob(document.sha256)
@@ -149,7 +149,7 @@ class Store:
     def chunks(self, document: str) -> list[Chunk]:
         """The document's chunks in reading order."""
         query = sa.select(chunks).where(chunks.c.document == document).order_by(chunks.c.position)
-        with self._read() as connection:
+        with self.reading() as connection:
             return [_chunk(row) for row in connection.execute(query)]
 
     def chunks_on_page(self, document: str, page: int) -> list[Chunk]:
@@ -157,7 +157,7 @@ class Store:
         query = sa.select(chunks).where(
             chunks.c.document == document, chunks.c.first_page <= page, chunks.c.last_page >= page
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             return [_chunk(row) for row in connection.execute(query.order_by(chunks.c.position))]
 
     def chunk_numbers(self) -> np.ndarray:
@@ -172,7 +172,7 @@ class Store:
         """The chunks of these numbers; numbers that are gone are absent."""
         wanted = [int(number) for number in numbers]
         found: dict[int, Chunk] = {}
-        with self._read() as connection:
+        with self.reading() as connection:
             for start in range(0, len(wanted), _BATCH):
                 query = sa.select(chunks).where(chunks.c.number.in_(wanted[start : start + _BATCH]))
                 found.update((row.number, _chunk(row)) for row in connection.execute(query))
@@ -181,7 +181,7 @@ class Store:
     def documents_by_id(self, ids: Iterable[str]) -> dict[str, Document]:
         """The documents of these ids."""
         query = sa.select(documents).where(documents.c.id.in_(sorted(set(ids))))
-        with self._read() as connection:
+        with self.reading() as connection:
             return {row.id: _document(row) for row in connection.execute(query)}
 
     # -- vectors -------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Store:
 
     def add_vectors(self, embedder: str, numbers: Sequence[int], matrix: np.ndarray) -> None:
         """File float32 rows of `matrix` (n, dimension) under chunk `numbers`; chunks removed meanwhile are left out."""
-        with self._write() as connection:
+        with self.writing() as connection:
             alive = set(
                 connection.execute(sa.select(chunks.c.number).where(chunks.c.number.in_(list(numbers)))).scalars()
             )
@@ -213,7 +213,7 @@ class Store:
         """Numbers (m,) and float32 vectors (m, dimension) of those of `numbers` that have one."""
         found: list[int] = []
         rows: list[bytes] = []
-        with self._read() as connection:
+        with self.reading() as connection:
             for start in range(0, len(numbers), _BATCH):
                 part = [int(number) for number in numbers[start : start + _BATCH]]
                 query = sa.select(vectors.c.chunk, vectors.c.vector).where(
@@ -231,13 +231,13 @@ class Store:
 
     def revision(self) -> int:
         """Grows whenever what can be found changes. An index that notes it knows whether it is level."""
-        with self._read() as connection:
+        with self.reading() as connection:
             value = connection.execute(sa.select(meta.c.value).where(meta.c.key == "revision")).scalar()
             return int(value or 0)
 
     def check(self) -> list[str]:
         """SQLite's own integrity check; empty when all is well."""
-        with self._read() as connection:
+        with self.reading() as connection:
             lines = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA quick_check")]
             lines += [f"orphan row in {row[0]}" for row in connection.exec_driver_sql("PRAGMA foreign_key_check")]
         return [line for line in lines if line != "ok"]
@@ -279,23 +279,25 @@ class Store:
     # -- transactions --------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection for one short look. Rooms with tables of their own use it; raises StoreError."""
         with _told("read"), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
+        """One transaction, durable when the block ends without an error. Keep it short; raises StoreError."""
         with _told("written"), self._engine.connect() as plain:
             connection = plain.execution_options(vademecum_write=True)
             with connection.begin():
                 yield connection
 
     def _numbers(self, query: sa.Select[Any]) -> np.ndarray:
-        with self._read() as connection:
+        with self.reading() as connection:
             return np.fromiter(connection.execute(query).scalars(), dtype=np.int64)
 
     def _migrate(self) -> None:
-        with self._read() as connection:
+        with self.reading() as connection:
             tables = sa.inspect(connection).get_table_names()
             query = "SELECT version_num FROM alembic_version"
             found = connection.exec_driver_sql(query).scalar() if "alembic_version" in tables else None
@@ -320,7 +322,7 @@ def _upgrade(store: Store) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with store._write() as connection:
+    with store.writing() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
 

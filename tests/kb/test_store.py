@@ -144,7 +144,7 @@ def test_documents_are_found_by_id_beginning_and_name(store: Store, add: Adder) 
 
 
 def test_a_newer_catalog_is_refused(store: Store, tmp_path: Path) -> None:
-    with store._write() as connection:
+    with store.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     store.close()
     with pytest.raises(StoreError, match=f"newer version.*this one knows {HEAD}"):

@@ -45,6 +45,8 @@ class AskTab:
     send: gr.Button
     stop: gr.Button
     new: gr.Button
+    welcome: gr.HTML
+    """What the page is for; style.css hides it once the conversation has begun."""
     talk: gr.HTML
     sources: gr.HTML
     exchanges: gr.State
@@ -55,7 +57,8 @@ def build_ask(language: Language) -> AskTab:
     exchanges = gr.State(())
     with gr.Row(elem_classes="vm-ask", equal_height=False):
         with gr.Column(scale=13, min_width=300, elem_classes="vm-talk-column"):
-            talk = gr.HTML(elem_id="vm-talk", js_on_load=_CLICKS, apply_default_css=False)
+            welcome = gr.HTML(elem_id="vm-welcome", js_on_load=_CLICKS, apply_default_css=False)
+            talk = gr.HTML(elem_id="vm-talk", js_on_load="", apply_default_css=False)
             new = gr.Button(variant="secondary", size="sm", visible=False, elem_id="vm-new")
         with gr.Column(scale=8, min_width=280, elem_classes="vm-side"):
             sources = gr.HTML(elem_id="vm-sources", js_on_load="", apply_default_css=False)
@@ -65,7 +68,7 @@ def build_ask(language: Language) -> AskTab:
         )
         send = gr.Button(variant="primary", scale=1, min_width=84, elem_id="vm-send")
         stop = gr.Button(variant="stop", scale=1, min_width=84, visible=False, elem_id="vm-stop")
-    return AskTab(question, send, stop, new, talk, sources, exchanges)
+    return AskTab(question, send, stop, new, welcome, talk, sources, exchanges)
 
 
 def labels(language: Language) -> list[Update]:
@@ -79,10 +82,14 @@ def labels(language: Language) -> list[Update]:
     ]
 
 
-def drawn(kb: KnowledgeBase, exchanges: Exchanges, language: Language) -> tuple[str, str]:
-    """The conversation and the sources as HTML; before the first question, what this page is for."""
-    talk = conversation(exchanges, language) if exchanges else _empty(language, has_documents=bool(kb.documents()))
-    return talk, evidence(exchanges[-1] if exchanges else None, language)
+def drawn(exchanges: Exchanges, language: Language) -> tuple[str, str]:
+    """The conversation and the sources as HTML."""
+    return conversation(exchanges, language), evidence(exchanges[-1] if exchanges else None, language)
+
+
+def welcome(kb: KnowledgeBase, language: Language) -> str:
+    """What stands where the conversation will be: what to ask, or that the library is empty."""
+    return _empty(language, has_documents=bool(kb.documents()))
 
 
 def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) -> None:
@@ -103,10 +110,10 @@ def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) 
         return redrawn(_stopped(exchanges), chosen)
 
     def redrawn(exchanges: Exchanges, chosen: str) -> tuple[object, ...]:
-        return exchanges, *drawn(kb, exchanges, language_of(chosen)), *_buttons(exchanges, running=False)
+        return exchanges, *drawn(exchanges, language_of(chosen)), *_buttons(exchanges, running=False)
 
     def cleared(chosen: str) -> tuple[object, ...]:
-        return (), *drawn(kb, (), language_of(chosen)), "", *_buttons((), running=False)
+        return (), *drawn((), language_of(chosen)), "", *_buttons((), running=False)
 
     def clicked(chosen: str, event: gr.EventData) -> tuple[object, object]:
         act = (event._data or {}).get("act", "")
@@ -131,7 +138,7 @@ def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) 
         run.then(settled, [tab.exchanges, language], [*shown, *buttons], **plain)
     tab.stop.click(stopped, [tab.exchanges, language], [*shown, *buttons], cancels=runs, **plain)
     tab.new.click(cleared, [language], [*shown, tab.question, *buttons], **plain)
-    tab.talk.click(clicked, [language], [tab.question, tabs], **plain)
+    tab.welcome.click(clicked, [language], [tab.question, tabs], **plain)
 
 
 def _answered(kb: KnowledgeBase, question: str, past: Exchanges, language: Language) -> Iterator[tuple[object, ...]]:
@@ -141,7 +148,7 @@ def _answered(kb: KnowledgeBase, question: str, past: Exchanges, language: Langu
 
     def redraw(box: object, item: Exchange, *, running: bool) -> tuple[object, ...]:
         exchanges = (*past, item)[-_KEPT:]
-        return box, exchanges, *drawn(kb, exchanges, language), *_buttons(exchanges, running=running)
+        return box, exchanges, *drawn(exchanges, language), *_buttons(exchanges, running=running)
 
     yield redraw("", exchange, running=True)
     drawn_at = time.monotonic()

@@ -59,23 +59,23 @@ def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
                 gr.update(label=say(spoken, "ask")),
                 gr.update(label=say(spoken, "library")),
                 *ask.labels(spoken),
-                *ask.drawn(kb, exchanges, spoken),
+                ask.welcome(kb, spoken),
+                *ask.drawn(exchanges, spoken),
                 *library.labels(kb, spoken),
                 *library.drawn(kb, adding, str(document), spoken),
             ]
 
-        def looked_at_ask(exchanges: ask.Exchanges, chosen: str) -> tuple[str, str]:
-            return ask.drawn(kb, exchanges, language_of(chosen))
-
         labelled: list[Any] = [language, brand, ask_item, library_item]
-        labelled += [ask_tab.question, ask_tab.send, ask_tab.stop, ask_tab.new, ask_tab.talk, ask_tab.sources]
+        labelled += [ask_tab.question, ask_tab.send, ask_tab.stop, ask_tab.new]
+        labelled += [ask_tab.welcome, ask_tab.talk, ask_tab.sources]
         shown = [library_tab.documents, library_tab.details, library_tab.files, library_tab.remove, library_tab.timer]
         labelled += [*library_tab.labelled, *shown]
         inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen]
         plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **plain)
         language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **plain)
-        ask_item.select(looked_at_ask, [ask_tab.exchanges, language], [ask_tab.talk, ask_tab.sources], **plain)
+        # Only the welcome: a redrawn conversation that comes late would wipe the answer to a question asked meanwhile.
+        ask_item.select(lambda chosen: ask.welcome(kb, language_of(chosen)), [language], [ask_tab.welcome], **plain)
         library_item.select(
             lambda document, chosen: library.drawn(kb, adding, str(document), language_of(chosen)),
             [library_tab.chosen, language],

@@ -15,7 +15,8 @@ from tests.browser.scripted_model import ScriptedModel
 from tests.ingest.tiny_pdf import Sheet, lines, pdf
 
 Open = Callable[..., Page]
-expect.set_options(timeout=20_000)  # the machine may be busy
+_PATIENCE_MS = 60_000  # the machine may be busy; what is awaited comes much sooner elsewhere
+expect.set_options(timeout=_PATIENCE_MS)
 
 GUIDE = [
     [
@@ -100,7 +101,7 @@ def open_page(browser: Browser, app: App) -> Iterator[Open]:
         context = browser.new_context(**options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(_PATIENCE_MS)
         own = url or app.url
         page.on("request", lambda r: trouble.append(r.url) if not r.url.startswith((own, "blob:", "data:")) else None)
         page.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)

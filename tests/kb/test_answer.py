@@ -61,7 +61,7 @@ def test_when_the_model_fails_the_quotes_take_over(model: ScriptedModel, said: s
     """Lost: half an answer stands as the answer, or the page waits for ever."""
     started = time.monotonic()
     events, found = run(model, timeout_s=0.3)
-    assert time.monotonic() - started < 4.5
+    assert time.monotonic() - started < 9  # the one that drips would take 10
     restarts = [event for event in events if isinstance(event, Restart)]
     assert len(restarts) == 1
     assert said in restarts[0].notice

@@ -13,6 +13,7 @@ from kb.errors import UsageError
 from kb.knowledge_base import KnowledgeBase
 from kb.settings import Settings
 from ui.adding import Adding
+from ui.page import build_page
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "example.org"])
@@ -95,3 +96,14 @@ def test_reading_that_was_killed_is_finished_at_the_next_start(base: KnowledgeBa
     finished = base.document(document.id)
     assert (finished.state, finished.file, finished.chunks) == ("ready", "手册.txt", added.chunks)
     assert adding.stop(5)
+
+
+def test_looking_at_a_tab_never_redraws_the_conversation(base: KnowledgeBase, tmp_path: Path) -> None:
+    """Its redraw, made before a question and delivered after the answer, would wipe the answer from the page."""
+    config = build_page(base, Adding(base, uploads(tmp_path))).get_config_file()
+    (talk,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == "vm-talk"]
+    redraws = [event for event in config["dependencies"] if talk in event["outputs"]]
+    selects = [event for event in config["dependencies"] if any(how == "select" for _, how in event["targets"])]
+    assert redraws
+    assert len(selects) == 2
+    assert not [event for event in selects if talk in event["outputs"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -13,9 +14,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -59,6 +61,11 @@ pages = Table(
     Column("reader", String, nullable=False),
     Column("note", String, nullable=False),
     Column("lines", LargeBinary, nullable=False),
+    Column("source", String, nullable=False, server_default="text"),
+    Column("confidence", Float, nullable=True),
+    Column("tables", Integer, nullable=False, server_default="0"),
+    Column("rotated", Integer, nullable=False, server_default="0"),
+    Column("garbled", Boolean, nullable=False, server_default=false()),
 )
 
 chunks = Table(

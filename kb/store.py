@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from kb.errors import StoreError
 from kb.home import CATALOG
 from kb.schema import HEAD, chunks, documents, meta, pages, vectors
-from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Page, Span
+from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Page, PageSource, Span
 
 _BATCH = 500  # rows fetched or looked up at a time; SQLite allows 32,766 variables
 
@@ -90,9 +90,12 @@ class Store:
                 "height": page.height,
                 "reader": page.reader,
                 "note": page.note,
-                "lines": _pack(
-                    [[line.text, line.box and _rounded(line.box), round(line.size, 2)] for line in page.lines]
-                ),
+                "lines": _pack([_line_row(line) for line in page.lines]),
+                "source": page.source,
+                "confidence": page.confidence,
+                "tables": page.tables,
+                "rotated": page.rotated,
+                "garbled": page.garbled,
             }
             for page in new
         ]
@@ -452,13 +455,24 @@ def _document(row: Any, embedded: int = 0) -> Document:
 def _page(row: Any) -> Page:
     return Page(
         number=row.number,
-        lines=tuple(Line(text, box and tuple(box), size) for text, box, size in _unpack(row.lines)),
+        lines=tuple(Line(text, box and tuple(box), size, *role) for text, box, size, *role in _unpack(row.lines)),
         width=row.width,
         height=row.height,
         label=row.label,
         reader=row.reader,
         note=row.note,
+        source=cast(PageSource, row.source),
+        confidence=row.confidence,
+        tables=row.tables,
+        rotated=row.rotated,
+        garbled=bool(row.garbled),
     )
+
+
+def _line_row(line: Line) -> list[object]:
+    """A line as it is stored; most lines are plain text and need no role."""
+    row: list[object] = [line.text, line.box and _rounded(line.box), round(line.size, 2)]
+    return row if line.role == "text" else [*row, line.role]
 
 
 def _chunk_row(chunk: Chunk) -> dict[str, object]:

@@ -17,6 +17,10 @@ Language = Literal["zh", "en"]
 DocumentState = Literal["reading", "ready", "failed"]
 DocumentKind = Literal["pdf", "text", "markdown", "records", "monographs"]
 """'monographs' are records that are mostly `field:value` lines: see kb.records."""
+LineRole = Literal["text", "head", "row", "note"]
+"""'head' and 'row' are rows of a table, its heading rows and the others: cells parted by tabs, the box is the row's
+region. 'note' is a footnote. Formats without layout may set them too."""
+PageSource = Literal["text", "ocr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Line:
     box: Box | None = None
     size: float = 0.0
     """Height of the line's characters in points; 0 when unknown. Headings stand out by it."""
+    role: LineRole = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,17 @@ class Page:
     reader: str = ""
     """Name and version of what read it, e.g. 'pdfium-5.15.2/1'."""
     note: str = ""
-    """Why the page has no text, if it has none; empty when it was read well."""
+    """What was wrong with the page or left out of it, in plain words; empty when it was read well."""
+    source: PageSource = "text"
+    """Where its lines come from: the file's own text, or optical character recognition of the page's image."""
+    confidence: float | None = None
+    """How sure the recognition is, 0 to 1 (mean over its lines, by length); None for text that was not recognised."""
+    tables: int = 0
+    """How many tables were found on it."""
+    rotated: int = 0
+    """Quarter turns, in degrees clockwise (90, 180, 270), that its image needed to be read."""
+    garbled: bool = False
+    """Whether its own text layer was found to be garbage (then `source` says whether it was replaced)."""
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,29 @@ def test_migrations_make_the_tables_that_the_code_uses(store: Store) -> None:
         assert inspector.get_pk_constraint(table.name)["constrained_columns"] == [c.name for c in table.primary_key]
 
 
+def test_pages_of_an_older_library_are_still_there_after_migration(tmp_path: Path) -> None:
+    """A hospital that installs a newer version must not have to read its library anew."""
+    import pysqlite3
+    from alembic import command
+    from alembic.config import Config
+
+    import kb
+
+    engine = sa.create_engine(f"sqlite:///{tmp_path / CATALOG}", module=pysqlite3)
+    config = Config()
+    config.set_main_option("script_location", str(Path(kb.__file__).parent / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO documents VALUES ('d', 's', 'a', 't', 'pdf', 1, 'ready', '', 1, 0, 'en', '', '', '', '', '{}')"
+        )
+        row = ("d", 1, "i", 595.0, 842.0, "r/1", "", zlib.compress(b'[["old line",null,0]]'))
+        connection.exec_driver_sql("INSERT INTO pages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    engine.dispose()
+    assert list(Store(tmp_path).pages("d")) == [Page(1, (Line("old line"),), 595.0, 842.0, "i", "r/1")]
+
+
 def test_sqlite_is_new_enough_for_two_writers() -> None:
     import pysqlite3
 
@@ -41,6 +65,16 @@ def test_pages_come_back_as_they_went_in(store: Store) -> None:
     pages = [
         Page(1, (Line("高血压", (1.25, 2.5, 30.0, 14.0), 12.0), Line("plain", None, 0.0)), 595.0, 842.0, "i", "r/1"),
         Page(2, (), 595.0, 842.0, "ii", "r/1", "no text"),
+        Page(
+            3,
+            (Line("drug\tdose", None, 9.0, "head"), Line("a\t5 mg", (1.0, 2.0, 3.0, 4.0), 9.0, "row")),
+            note="its own text is garbage; recognised",
+            source="ocr",
+            confidence=0.93,
+            tables=1,
+            rotated=90,
+            garbled=True,
+        ),
     ]
     store.add_pages(document.id, pages)
     assert list(store.pages(document.id)) == pages

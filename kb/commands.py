@@ -1,4 +1,4 @@
-"""Verbs of the knowledge base: search, ask, documents, remove, rebuild, evaluate, doctor.
+"""Verbs of the knowledge base: search, ask, documents, remove, rebuild, doctor. (evaluate: kb.evaluate_commands.)
 
 Heavy imports stand inside the functions, so that `vademecum --help` is instant. JSON shapes are those of docs/cli.md.
 """
@@ -6,18 +6,17 @@ Heavy imports stand inside the functions, so that `vademecum --help` is instant.
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kb.console import SOME_FAILED, Home, Json, Output, ProgressLine, verb
+import kb.evaluate_commands
+from kb.console import SOME_FAILED, Home, Json, ProgressLine, verb
 
 if TYPE_CHECKING:
-    from kb.evaluate import Question
     from kb.knowledge_base import KnowledgeBase
     from kb.settings import Settings
     from kb.types import Citation, Document, Hit, Turn
@@ -37,21 +36,7 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
     app.command()(remove)
     app.command()(rebuild)
     app.command()(doctor)
-    evaluate = typer.Typer(no_args_is_help=True, help="Measure retrieval on a question set.")
-
-    @evaluate.command("retrieval")
-    def retrieval(
-        questions: Annotated[Path, typer.Argument(help="JSON lines {question, gold_passage_ids, …}; .xz, .gz read.")],
-        passages: Annotated[
-            Path | None, typer.Option(help="JSON lines {id, title, text}: measure over a throw-away library of these.")
-        ] = None,
-        as_json: Json = False,
-        home: Home = None,
-    ) -> None:
-        """Recall@5, recall@10, MRR@10 and nDCG@10 of the fused search, beside dense and lexical alone."""
-        evaluate_retrieval(questions, passages, as_json, home, add_files)
-
-    app.add_typer(evaluate, name="evaluate")
+    kb.evaluate_commands.register(app, add_files)
 
 
 def search(
@@ -165,27 +150,6 @@ def rebuild(as_json: Json = False, home: Home = None) -> None:
         output.say(f"Rebuilt as {kb.index.generation}: {words} chunks, {vectors} vectors.")
 
 
-def evaluate_retrieval(
-    questions: Path, passages: Path | None, as_json: bool, home: Path | None, add_files: AddFiles
-) -> None:
-    """See `vademecum evaluate retrieval --help`."""
-    from kb.evaluate import read_questions
-    from kb.knowledge_base import KnowledgeBase
-
-    with verb(as_json) as output:
-        rows = read_questions(questions)
-        if passages is None:
-            with _opened(home) as kb:
-                _measure(output, kb, rows, None)
-            return
-        with tempfile.TemporaryDirectory(prefix="vademecum-evaluate-") as folder:
-            ids, records = _passage_records(passages, Path(folder))
-            settings = _settings(Path(folder) / "home")
-            with KnowledgeBase.open(settings, write=True) as kb:
-                add_files(kb, [records])
-                _measure(output, kb, rows, ids)
-
-
 def doctor(as_json: Json = False, home: Home = None) -> None:
     """Check the installation and the home: catalog, originals, index, embedder."""
     from kb.doctor import examine
@@ -227,61 +191,6 @@ def _read_history(path: Path | None) -> list[Turn]:
         return [Turn(row["role"], row["content"]) for row in rows if row["role"] in ("user", "assistant")]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"History {path} is not a JSON list of {{role, content}}: {error}.") from None
-
-
-def _passage_records(passages: Path, folder: Path) -> tuple[list[str], Path]:
-    """Write the passages as a record file; returns their ids in record order, and the file."""
-    from kb.errors import UsageError
-    from kb.evaluate import read_rows
-
-    ids: list[str] = []
-    records = folder / "passages.jsonl"
-    with records.open("w", encoding="utf-8") as file:
-        for number, row in enumerate(read_rows(passages), start=1):
-            if "id" not in row or not isinstance(row.get("text"), str):
-                raise UsageError(f"{passages.name}, row {number}: needs 'id' and 'text'.")
-            ids.append(str(row["id"]))
-            record = {"title": row.get("title") or "", "text": row["text"]}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    return ids, records
-
-
-def _measure(output: Output, kb: KnowledgeBase, questions: Sequence[Question], ids: Sequence[str] | None) -> None:
-    from kb.evaluate import METRICS, report, report_json
-
-    runs: dict[str, list[list[str]]] = {}
-    line = ProgressLine()
-    for done, question in enumerate(questions, start=1):
-        for stage, hits in kb.retriever.stages(question.text).items():
-            runs.setdefault(stage, []).append(_distinct(_passage_ids(hits, ids, question.gold)))
-        line.show(f"question {done} of {len(questions)}")
-    line.close()
-    reports = {stage: report(questions, run) for stage, run in runs.items()}
-    output.result = {**report_json(reports["fused"]), "stages": {s: report_json(r) for s, r in reports.items()}}
-    output.say(f"{'':10}" + "".join(f"{name:>24}" for name in METRICS))
-    for stage, one in reports.items():
-        cells = [f"{one.means[m]:.3f} [{one.intervals[m][0]:.3f}, {one.intervals[m][1]:.3f}]" for m in METRICS]
-        output.say(f"{stage:10}" + "".join(f"{cell:>24}" for cell in cells))
-    for source, one in reports["fused"].by_source.items():
-        output.say(f"fused on {source} ({one.n}): " + ", ".join(f"{m} {one.means[m]:.3f}" for m in METRICS))
-    output.say(f"{len(questions)} questions.")
-
-
-def _passage_ids(hits: Iterable[Hit], ids: Sequence[str] | None, gold: Sequence[str]) -> list[str]:
-    """By what name each hit may be gold: its passage in a throw-away library, else chunk, document, file, file#page."""
-    if ids is not None:
-        return [ids[page - 1] for hit in hits for page in hit.chunk.pages[:1]]
-    wanted = set(gold)
-    names = []
-    for hit in hits:
-        mine = [hit.chunk.id, hit.document.id, hit.document.file]
-        mine += [f"{hit.document.file}#{page}" for page in hit.chunk.pages]
-        names.append(next((name for name in mine if name in wanted), hit.chunk.id))
-    return names
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
 
 
 def hit_json(hit: Hit) -> dict[str, object]:

@@ -20,7 +20,7 @@ import numpy as np
 from kb.errors import UsageError
 
 METRICS = ("recall@5", "recall@10", "mrr@10", "ndcg@10")
-_RESAMPLES = 1000
+RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def report(questions: Sequence[Question], runs: Sequence[Sequence[str]]) -> Repo
 
 def _summary(scores: np.ndarray) -> Report:
     random = np.random.default_rng(0)
-    samples = np.array([scores[random.integers(0, len(scores), len(scores))].mean(axis=0) for _ in range(_RESAMPLES)])
+    samples = np.array([scores[random.integers(0, len(scores), len(scores))].mean(axis=0) for _ in range(RESAMPLES)])
     low, high = np.percentile(samples, [2.5, 97.5], axis=0)
     return Report(
         n=len(scores),

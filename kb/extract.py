@@ -18,7 +18,7 @@ from kb import records
 from kb.evidence import Lexicon, Text, enough
 from kb.sentences import sentence_spans
 from kb.terms import language_of
-from kb.types import Answer, Citation, Hit, Language
+from kb.types import Answer, Citation, Hit, Language, Statement
 
 ENGINE = "extractive"
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
@@ -414,19 +414,17 @@ def _compose(
     for hit in hits:
         rank.setdefault(hit.document.id, len(rank))
     ordered = sorted(quotes, key=lambda q: (rank[hits[q.index].document.id], hits[q.index].chunk.position, q.start))
-    parts: list[str] = []
+    statements: list[Statement] = []
     for quote in ordered:
         text = hits[quote.index].chunk.text[quote.start : quote.end]
         label = (labels or {}).get(quote, "")
         shown = _REFERENCE_MARK.sub(r"(\1)", _one_line(text))
-        parts.append(
-            f"{label}{'：' if language == 'zh' else ': '}{shown} [{quote.index + 1}]"
-            if label
-            else f"{shown} [{quote.index + 1}]"
-        )
+        said = f"{label}{'：' if language == 'zh' else ': '}{shown}" if label else shown
+        statements.append(Statement(said, (quote.index + 1,), "quoted"))
     separator = "\n" if any(records.is_record(hits[q.index]) for q in ordered) else " "
     citations = tuple(cite(hits[q.index], q.index + 1, q.start, q.end) for q in ordered)
-    return Answer(separator.join(parts), citations, False, ENGINE, tuple(hits))
+    text = separator.join(f"{statement.text} [{statement.cites[0]}]" for statement in statements)
+    return Answer(text, citations, False, ENGINE, tuple(hits), statements=tuple(statements))
 
 
 def _one_line(text: str) -> str:

@@ -94,12 +94,20 @@ class KnowledgeBase:
 
     def ask(self, question: str, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
         """The streamed answer. Raises QuestionError before the first event; later trouble is in the events."""
+        question = check_question(question, self.settings.max_question_chars)
+        return self.answer_from(question, self.passages(question), history)
+
+    def passages(self, question: str) -> list[Hit]:
+        """What an answer is made from: the best passages, monographs asked about completed."""
         from kb import records
+
+        found = self.search(question, self.settings.top_k)
+        return records.complete(question, found, self.store.chunks_on_page)
+
+    def answer_from(self, question: str, hits: Sequence[Hit], history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
+        """The streamed answer from these passages, by the engine that is configured."""
         from kb.answer import answer
 
-        question = check_question(question, self.settings.max_question_chars)
-        found = self.retriever.search(question, self.settings.top_k)
-        hits = records.complete(question, found, self.store.chunks_on_page)
         return answer(
             question,
             hits,

@@ -155,6 +155,23 @@ class Citation:
     boxes: tuple[Box, ...] = ()
 
 
+Support = Literal["quoted", "supported", "unsupported", "uncited"]
+"""'quoted': verbatim in the passage; 'supported': a model's words, and what can be checked in them is in the passage;
+'unsupported': something in them is not; 'uncited': no passage is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of an answer, or one whole quotation, with the passages it names."""
+
+    text: str
+    """Without its marks."""
+    cites: tuple[int, ...]
+    support: Support
+    missing: tuple[str, ...] = ()
+    """What of it the cited passages do not hold: numbers with their units, names, a 'not'."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer. When `abstained`, `text` says so and `hits` are the nearest passages."""
@@ -167,6 +184,8 @@ class Answer:
     notice: str = ""
     """What the reader must know beside the text: the model failed, a citation did not exist, …"""
     seconds: float = 0.0
+    statements: tuple[Statement, ...] = ()
+    """What `text` says, statement by statement. Empty when it abstains."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,231 @@
+"""The verbs `evaluate retrieval` and `evaluate answers`: question sets in, tables, JSON and reports out.
+
+Heavy imports stand inside the functions, so that `vademecum --help` is instant. JSON shapes are those of docs/cli.md.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kb.console import Home, Json, Output, ProgressLine, verb
+
+if TYPE_CHECKING:
+    from kb.ask_set import ContextLibrary
+    from kb.evaluate import Question
+    from kb.evaluate_answers import AnswerReport, AnswerRow, Outcome
+    from kb.knowledge_base import KnowledgeBase
+    from kb.settings import Settings
+    from kb.types import Hit
+
+AddFiles = Callable[["KnowledgeBase", Sequence[Path]], object]
+"""ingest.add.add_paths, handed in by cli.py: kb does not import ingest."""
+
+
+def register(app: typer.Typer, add_files: AddFiles) -> None:
+    """Mount `evaluate` on `app`."""
+    evaluate = typer.Typer(no_args_is_help=True, help="Measure retrieval and answers on question sets.")
+
+    @evaluate.command("retrieval")
+    def retrieval(
+        questions: Annotated[Path, typer.Argument(help="JSON lines {question, gold_passage_ids, …}; .xz, .gz read.")],
+        passages: Annotated[
+            Path | None, typer.Option(help="JSON lines {id, title, text}: measure over a throw-away library of these.")
+        ] = None,
+        as_json: Json = False,
+        home: Home = None,
+    ) -> None:
+        """Recall@5, recall@10, MRR@10 and nDCG@10 of the fused search, beside dense and lexical alone."""
+        evaluate_retrieval(questions, passages, as_json, home, add_files)
+
+    @evaluate.command("answers")
+    def answers(
+        questions: Annotated[
+            Path, typer.Argument(help="JSON lines {question, context?, answers, answerable}; .xz, .gz read.")
+        ],
+        own_context: Annotated[
+            bool, typer.Option("--own-context", help="Give each row its own context only (a reading test).")
+        ] = False,
+        with_gold_removed: Annotated[
+            bool,
+            typer.Option("--gold-removed", help="Ask each answerable row once more with its answer taken away."),
+        ] = False,
+        limit: Annotated[int | None, typer.Option(min=1, help="Ask a random sample of so many rows.")] = None,
+        as_json: Json = False,
+        home: Home = None,
+    ) -> None:
+        """F1, exact match, gold inside the answer, false answers and refusals, statement support, citation quality.
+
+        With contexts, over a throw-away library of them all; a row marked unanswerable is asked of that library less
+        whatever holds its answer. Without contexts, over your own library.
+        """
+        evaluate_answers(questions, own_context, with_gold_removed, limit, as_json, home, add_files)
+
+    app.add_typer(evaluate, name="evaluate")
+
+
+def evaluate_answers(
+    questions: Path,
+    own_context: bool,
+    with_gold_removed: bool,
+    limit: int | None,
+    as_json: bool,
+    home: Path | None,
+    add_files: AddFiles,
+) -> None:
+    """See `vademecum evaluate answers --help`."""
+    from kb.evaluate_answers import gold_removed, read_answer_rows, report, report_json
+
+    with verb(as_json) as output:
+        rows = read_answer_rows(questions)
+        if limit is not None and limit < len(rows):
+            rows = random.Random(0).sample(rows, limit)
+        if with_gold_removed:
+            rows = rows + gold_removed(rows)
+        over = "home" if rows[0].context is None else "own context" if own_context else "library"
+        outcomes = ask_all(rows, _settings(home), add_files, alone=own_context)
+        whole = report(outcomes)
+        output.result = {**report_json(whole), "over": over}
+        _say_answers(output, whole, over)
+
+
+def ask_all(
+    rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles, *, alone: bool = False
+) -> list[Outcome]:
+    """Every row asked over its library, with progress on stderr."""
+    from kb.ask_set import ask_rows
+
+    with _library(rows, settings, add_files) as (kb, library):
+        line = ProgressLine()
+        outcomes = []
+        for done, outcome in enumerate(ask_rows(kb, rows, library, alone=alone), start=1):
+            outcomes.append(outcome)
+            line.show(f"question {done} of {len(rows)}")
+        line.close()
+    return outcomes
+
+
+@contextmanager
+def _library(
+    rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles
+) -> Iterator[tuple[KnowledgeBase, ContextLibrary | None]]:
+    """The library that the rows are asked of: a throw-away one of their contexts, or the home that is configured."""
+    from kb.ask_set import ContextLibrary, write_contexts
+    from kb.knowledge_base import KnowledgeBase
+
+    if rows[0].context is None:
+        with KnowledgeBase.open(settings, create=False) as kb:
+            yield kb, None
+        return
+    with tempfile.TemporaryDirectory(prefix="vademecum-evaluate-") as folder:
+        contexts = write_contexts(rows, Path(folder))
+        apart = settings.model_copy(update={"home": Path(folder) / "home"})
+        with KnowledgeBase.open(apart, write=True) as kb:
+            add_files(kb, [contexts])
+            yield kb, ContextLibrary(kb, rows)
+
+
+def _say_answers(output: Output, whole: AnswerReport, over: str) -> None:
+    from kb.evaluate_answers import METRICS
+
+    output.say(f"{whole.n} rows, {whole.answerable} answerable, over: {over}")
+    for metric in METRICS:
+        low, high = whole.intervals[metric]
+        if not math.isnan(whole.means[metric]):
+            output.say(f"  {metric:20} {whole.means[metric]:.3f} [{low:.3f}, {high:.3f}]")
+    for parts in (whole.by_language, whole.by_source):
+        for name, one in parts.items():
+            output.say(
+                f"{name} ({one.n}): "
+                + ", ".join(f"{m} {one.means[m]:.3f}" for m in METRICS[:5] if not math.isnan(one.means[m]))
+            )
+
+
+def evaluate_retrieval(
+    questions: Path, passages: Path | None, as_json: bool, home: Path | None, add_files: AddFiles
+) -> None:
+    """See `vademecum evaluate retrieval --help`."""
+    from kb.evaluate import read_questions
+    from kb.knowledge_base import KnowledgeBase
+
+    with verb(as_json) as output:
+        rows = read_questions(questions)
+        if passages is None:
+            with KnowledgeBase.open(_settings(home), create=False) as kb:
+                _measure(output, kb, rows, None)
+            return
+        with tempfile.TemporaryDirectory(prefix="vademecum-evaluate-") as folder:
+            ids, records = _passage_records(passages, Path(folder))
+            settings = _settings(Path(folder) / "home")
+            with KnowledgeBase.open(settings, write=True) as kb:
+                add_files(kb, [records])
+                _measure(output, kb, rows, ids)
+
+
+def _passage_records(passages: Path, folder: Path) -> tuple[list[str], Path]:
+    """Write the passages as a record file; returns their ids in record order, and the file."""
+    from kb.errors import UsageError
+    from kb.evaluate import read_rows
+
+    ids: list[str] = []
+    records = folder / "passages.jsonl"
+    with records.open("w", encoding="utf-8") as file:
+        for number, row in enumerate(read_rows(passages), start=1):
+            if "id" not in row or not isinstance(row.get("text"), str):
+                raise UsageError(f"{passages.name}, row {number}: needs 'id' and 'text'.")
+            ids.append(str(row["id"]))
+            record = {"title": row.get("title") or "", "text": row["text"]}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    return ids, records
+
+
+def _measure(output: Output, kb: KnowledgeBase, questions: Sequence[Question], ids: Sequence[str] | None) -> None:
+    from kb.evaluate import METRICS, report, report_json
+
+    runs: dict[str, list[list[str]]] = {}
+    line = ProgressLine()
+    for done, question in enumerate(questions, start=1):
+        for stage, hits in kb.retriever.stages(question.text).items():
+            runs.setdefault(stage, []).append(_distinct(_passage_ids(hits, ids, question.gold)))
+        line.show(f"question {done} of {len(questions)}")
+    line.close()
+    reports = {stage: report(questions, run) for stage, run in runs.items()}
+    output.result = {**report_json(reports["fused"]), "stages": {s: report_json(r) for s, r in reports.items()}}
+    output.say(f"{'':10}" + "".join(f"{name:>24}" for name in METRICS))
+    for stage, one in reports.items():
+        cells = [f"{one.means[m]:.3f} [{one.intervals[m][0]:.3f}, {one.intervals[m][1]:.3f}]" for m in METRICS]
+        output.say(f"{stage:10}" + "".join(f"{cell:>24}" for cell in cells))
+    for source, one in reports["fused"].by_source.items():
+        output.say(f"fused on {source} ({one.n}): " + ", ".join(f"{m} {one.means[m]:.3f}" for m in METRICS))
+    output.say(f"{len(questions)} questions.")
+
+
+def _passage_ids(hits: Iterable[Hit], ids: Sequence[str] | None, gold: Sequence[str]) -> list[str]:
+    """By what name each hit may be gold: its passage in a throw-away library, else chunk, document, file, file#page."""
+    if ids is not None:
+        return [ids[page - 1] for hit in hits for page in hit.chunk.pages[:1]]
+    wanted = set(gold)
+    names = []
+    for hit in hits:
+        mine = [hit.chunk.id, hit.document.id, hit.document.file]
+        mine += [f"{hit.document.file}#{page}" for page in hit.chunk.pages]
+        names.append(next((name for name in mine if name in wanted), hit.chunk.id))
+    return names
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _settings(home: Path | None, **overrides: object) -> Settings:
+    from kb.settings import load_settings
+
+    return load_settings(home=home, **overrides)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,32 +22,25 @@ import structlog
 
 from ingest.chunk import chunk_pages
 from ingest.clean import clean_pages
+from ingest.quality import read_badly
 from ingest.read import Head, ReadLimits, Tail, check_size, check_type, is_supported, read, resumable
 from ingest.title import choose_title
+from kb.editions import DocumentDetails, check_date
 from kb.errors import KBError, ReadError, StoreError, UsageError
 from kb.knowledge_base import KnowledgeBase
 from kb.terms import storable
-from kb.types import Chunk, Document, DocumentKind, Language, OutlineEntry, Page
+from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, OutlineEntry, Page
 
 _log = structlog.get_logger("vademecum")
 
 Step = Literal["read", "chunk", "store", "embed"]
 
+_READ = ("draft", "ready", "superseded")
 _BATCH_PAGES = 64
 _BATCH_S = 2.0  # pages are stored at least this often, so that little is lost to a kill
 _PUBLISH_EVERY_S = 2.0
 _HEADROOM = 36  # tokens kept free in the embedder for the section path
 _NAMED_PAGES = 12
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentDetails:
-    """What an admin knows of a document; empty fields are taken from the file."""
-
-    title: str = ""
-    edition: str = ""
-    issued: str = ""
-    supersedes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +63,8 @@ class Added:
     pages: int = 0
     chunks: int = 0
     reason: str = ""
+    state: DocumentState | Literal[""] = ""
+    """The document's: 'ready' or 'draft' when it was added."""
 
 
 class _Cancelled(Exception):
@@ -98,14 +92,16 @@ def add_paths(
     progress: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     embed: bool = True,
+    draft: bool = False,
 ) -> list[Added]:
     """Add files, and all files in folders, to the library. Returns one Added per file, in order.
 
     Documents are searchable by their words as soon as they are committed; vectors follow at the end (`embed`).
+    A `draft`, or what was read badly, is found only after an admin has published it.
     Raises UsageError for wrong `details`, and KBError only if the index itself cannot be brought level.
     """
     files = list(_walk(paths))
-    run = _Run(kb, _checked(kb, details or DocumentDetails(), files), progress, cancelled)
+    run = _Run(kb, _checked(kb, details or DocumentDetails(), files), progress, cancelled, draft=draft)
     results: list[Added] = []
     published = time.monotonic()
     waiting = False
@@ -166,13 +162,12 @@ def _refusal(path: Path) -> str:
 
 def _checked(kb: KnowledgeBase, details: DocumentDetails, files: Sequence[tuple[Path, str]]) -> DocumentDetails:
     """The details with `supersedes` as a document id. Raises UsageError if they cannot be meant so."""
-    if details != DocumentDetails() and len(files) != 1:
+    if replace(details, issuer="", collection="") != DocumentDetails() and len(files) != 1:
         raise UsageError(
             f"Title, edition, issue date and superseded document describe one file, but {len(files)} were named. "
             "Add that file by itself."
         )
-    if details.issued and not _is_date(details.issued):
-        raise UsageError(f"'{details.issued}' is no date. Write 2024, 2024-05 or 2024-05-31.")
+    check_date(details.issued)
     if details.supersedes:
         older = kb.store.document(details.supersedes)
         if older is None:
@@ -181,16 +176,6 @@ def _checked(kb: KnowledgeBase, details: DocumentDetails, files: Sequence[tuple[
             )
         return replace(details, supersedes=older.id)
     return details
-
-
-def _is_date(text: str) -> bool:
-    if not re.fullmatch(r"\d{4}(-\d{2}(-\d{2})?)?", text):
-        return False
-    try:
-        datetime.strptime(text, "-".join(("%Y", "%m", "%d")[: text.count("-") + 1]))
-    except ValueError:
-        return False
-    return True
 
 
 def _spelt(path: Path) -> str:
@@ -210,11 +195,14 @@ class _Run:
         details: DocumentDetails,
         progress: Callable[[Progress], None] | None,
         cancelled: Callable[[], bool] | None,
+        *,
+        draft: bool = False,
     ) -> None:
         self._kb = kb
         self._details = details
         self._progress = progress
         self._cancelled = cancelled
+        self._draft = draft
         self._limits = ReadLimits.of(kb.settings)
 
     def stopped(self) -> bool:
@@ -230,9 +218,9 @@ class _Run:
             check_size(file, self._limits)
             document = self._described(file)
             known = self._kb.store.document(document.id)
-            if known is not None and known.id == document.id and known.state == "ready":
+            if known is not None and known.id == document.id and known.state in _READ:
                 reason = f"already in the library as {known.file}"
-                return Added(_spelt(file), known.id, "known", known.pages, known.chunks, reason)
+                return Added(_spelt(file), known.id, "known", known.pages, known.chunks, reason, known.state)
             return self._ingest(file, document)
         except ReadError as error:
             return self._failed(file, document, str(error))
@@ -262,6 +250,8 @@ class _Run:
             edition=self._details.edition,
             issued=self._details.issued,
             supersedes=self._details.supersedes,
+            issuer=self._details.issuer,
+            collection=self._details.collection,
         )
 
     def _ingest(self, file: Path, document: Document) -> Added:
@@ -274,18 +264,28 @@ class _Run:
         title = self._details.title or storable(
             choose_title(reading.kind, reading.title, reading.pages, Path(_spelt(file)))
         )
+        doubts = self._doubts(reading)
         finished = replace(
             document,
             title=title,
             kind=reading.kind,
-            reason=_reason(reading),
+            state="draft" if doubts else "ready",
+            reason="; ".join(filter(None, (*doubts, _reason(reading)))),
             pages=len(reading.pages),
             language=language,
             metadata=reading.metadata,
         )
         store.finish_document(finished, chunks)
         self._tell(str(file), "store", 1, 1)
-        return Added(_spelt(file), document.id, "added", finished.pages, len(chunks), finished.reason)
+        made = (finished.pages, len(chunks), finished.reason, finished.state)
+        return Added(_spelt(file), document.id, "added", *made)
+
+    def _doubts(self, reading: _Reading) -> list[str]:
+        """Why the document must be looked at before it is searched; empty if it need not be."""
+        if self._draft or self._kb.settings.publish == "manual":
+            return ["not published yet"]
+        badly = read_badly(reading.pages)
+        return [badly] if badly else []
 
     def _read(self, file: Path, blob: Path, document: Document) -> _Reading:
         """All pages, those of an earlier, killed try first. New ones are stored as they come."""

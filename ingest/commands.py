@@ -27,6 +27,11 @@ def add(
     edition: Annotated[str, typer.Option(help="Its edition, e.g. '3rd'.")] = "",
     issued: Annotated[str, typer.Option(metavar="DATE", help="When it was issued: 2024, 2024-05 or 2024-05-31.")] = "",
     supersedes: Annotated[str, typer.Option(metavar="DOC", help="Id or file name of the edition it replaces.")] = "",
+    issuer: Annotated[str, typer.Option(help="Who issued it (all files named).")] = "",
+    collection: Annotated[str, typer.Option(help="The collection it belongs to (all files named).")] = "",
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Leave it unsearched until `vademecum publish`, however well it reads.")
+    ] = False,
     vectors_later: Annotated[
         bool, typer.Option("--vectors-later", help="Do not wait for vectors: the app computes them when it runs.")
     ] = False,
@@ -34,7 +39,8 @@ def add(
     home: Home = None,
 ) -> None:
     """Add documents to the library. Waits until they can be searched and their vectors are computed."""
-    from ingest.add import DocumentDetails, add_paths
+    from ingest.add import add_paths
+    from kb.editions import DocumentDetails
     from kb.knowledge_base import KnowledgeBase
     from kb.settings import load_settings
 
@@ -42,13 +48,14 @@ def add(
         line = ProgressLine()
         try:
             with KnowledgeBase.open(load_settings(home=home), write=True) as base:
-                details = DocumentDetails(title, edition, issued, supersedes)
+                details = DocumentDetails(title, edition, issued, supersedes, issuer, collection)
                 results = add_paths(
                     base,
                     paths,
                     details=details,
                     progress=lambda step: line.show(_shown(step)),
                     embed=not vectors_later,
+                    draft=draft,
                 )
         finally:
             line.close()
@@ -72,4 +79,5 @@ def _told(result: Added) -> str:
         return f"failed  {result.file}: {result.reason}"
     counts = f"{result.pages} pages, {result.chunks} passages"
     note = f" ({result.reason})" if result.reason else ""
-    return f"{result.status:<7} {result.file}: {counts}, id {result.document}{note}"
+    state = ", a draft: not searched" if result.state == "draft" else ""
+    return f"{result.status:<7} {result.file}: {counts}, id {result.document}{state}{note}"

@@ -1,4 +1,4 @@
-"""Verbs of the knowledge base: search, ask, documents, remove, rebuild, doctor. (evaluate: kb.evaluate_commands.)
+"""Verbs of the knowledge base: search, ask, rebuild, doctor. (Others: kb.document_commands, kb.evaluate_commands.)
 
 Heavy imports stand inside the functions, so that `vademecum --help` is instant. JSON shapes are those of docs/cli.md.
 """
@@ -14,17 +14,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import kb.evaluate_commands
-from kb.console import SOME_FAILED, Home, Json, ProgressLine, verb
+from kb import document_commands
+from kb.console import SOME_FAILED, Home, Json, ProgressLine, opened, settings_of, verb
 
 if TYPE_CHECKING:
     from kb.knowledge_base import KnowledgeBase
-    from kb.settings import Settings
-    from kb.types import Citation, Document, Hit, Turn
+    from kb.types import Citation, Hit, Turn
 
 AddFiles = Callable[["KnowledgeBase", Sequence[Path]], object]
 """ingest.add.add_paths, handed in by cli.py: kb does not import ingest."""
 
-DocumentKey = Annotated[str, typer.Argument(help="Id (or its beginning) or file name, as `documents` lists them.")]
+InDocuments = Annotated[
+    list[str] | None, typer.Option("--document", metavar="DOC", help="Only in this document; may be given again.")
+]
+InCollection = Annotated[str, typer.Option("--collection", help="Only in documents of this collection.")]
+AsOf = Annotated[
+    str, typer.Option("--as-of", metavar="DATE", help="Only what was in force then: issued, not yet superseded.")
+]
 QuestionText = Annotated[str, typer.Argument(help="The question, in Chinese or English.")]
 
 
@@ -32,8 +38,7 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
     """Mount the verbs on `app`."""
     app.command()(search)
     app.command()(ask)
-    app.command()(documents)
-    app.command()(remove)
+    document_commands.register(app)
     app.command()(rebuild)
     app.command()(doctor)
     kb.evaluate_commands.register(app, add_files)
@@ -42,12 +47,15 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
 def search(
     question: QuestionText,
     k: Annotated[int | None, typer.Option("-k", min=1, max=100, help="How many passages.")] = None,
+    document: InDocuments = None,
+    collection: InCollection = "",
+    as_of: AsOf = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Find the passages nearest to a question."""
-    with verb(as_json) as output, _opened(home) as kb:
-        hits = kb.search(question, k)
+    with verb(as_json) as output, opened(home) as kb:
+        hits = kb.search(question, k, kb.scope(document or (), collection, as_of))
         output.result = {"hits": [hit_json(hit) for hit in hits]}
         for rank, hit in enumerate(hits, start=1):
             output.say(f"{rank}. {_source_line(hit)}\n   {_shortened(hit.chunk.text)}")
@@ -61,14 +69,18 @@ def ask(
         str | None, typer.Option(help="Engine for this question: extractive, transformers or openai.")
     ] = None,
     history: Annotated[Path | None, typer.Option(help="JSON file: a list of {role, content}, oldest first.")] = None,
+    document: InDocuments = None,
+    collection: InCollection = "",
+    as_of: AsOf = "",
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Answer a question from the library, every statement cited."""
     from kb.types import Delta, Finished, Restart
 
-    with verb(as_json) as output, _opened(home, engine=model) as kb:
-        for event in kb.ask(question, _read_history(history)):
+    with verb(as_json) as output, opened(home, engine=model) as kb:
+        scope = kb.scope(document or (), collection, as_of)
+        for event in kb.ask(question, _read_history(history), scope):
             if isinstance(event, Delta):
                 output.say(event.text, end="")
             elif isinstance(event, Restart):
@@ -95,53 +107,14 @@ def ask(
                         output.say(f" - {_source_line(hit)}: {_shortened(hit.chunk.text)}")
 
 
-def documents(
-    key: Annotated[str | None, typer.Argument(metavar="[DOC]", help="Show this one, with its chunks.")] = None,
-    as_json: Json = False,
-    home: Home = None,
-) -> None:
-    """List the library, or show one document."""
-    with verb(as_json) as output, _opened(home) as kb:
-        if key is None:
-            rows = kb.documents()
-            output.result = {"documents": [document_json(row) for row in rows]}
-            for row in rows:
-                output.say(f"{row.id}  {row.state:8} {row.pages:5} pages {row.chunks:6} chunks  {row.file}")
-                if row.reason:
-                    output.say(f"                  {row.reason}")
-            output.say(f"{len(rows)} documents.")
-            return
-        row = kb.document(key)
-        chunks = kb.store.chunks(row.id)
-        output.result = {
-            "document": document_json(row),
-            "chunks": [
-                {"chunk_id": c.id, "pages": list(c.pages), "heading": c.heading, "tokens": c.tokens, "text": c.text}
-                for c in chunks
-            ],
-        }
-        for name, value in document_json(row).items():
-            output.say(f"{name:10} {value}")
-        for chunk in chunks[:20]:
-            pages = ", ".join(map(str, chunk.pages))
-            output.say(f"\n#{chunk.position} p. {pages} {chunk.heading}\n{chunk.text}")
-        if len(chunks) > 20:
-            output.say(f"\n… {len(chunks) - 20} more chunks; --json shows all.")
-
-
-def remove(key: DocumentKey, as_json: Json = False, home: Home = None) -> None:
-    """Withdraw a document: it is no longer found, cited or kept."""
-    with verb(as_json) as output, _opened(home, write=True) as kb:
-        removed = kb.remove(key)
-        output.result = {"removed": document_json(removed)}
-        output.say(f"Removed {removed.file} ({removed.id}): {removed.pages} pages, {removed.chunks} chunks.")
-
-
 def rebuild(as_json: Json = False, home: Home = None) -> None:
     """Compute missing vectors and write the index anew from the catalog; the old one answers meanwhile."""
     from kb.knowledge_base import KnowledgeBase
 
-    with verb(as_json) as output, KnowledgeBase.open(_settings(home), write=True, create=False, for_rebuild=True) as kb:
+    with (
+        verb(as_json) as output,
+        KnowledgeBase.open(settings_of(home), write=True, create=False, for_rebuild=True) as kb,
+    ):
         line = ProgressLine()
         kb.rebuild(lambda step, done, total: line.show(f"{step} {done} of {total} chunks"))
         line.close()
@@ -155,7 +128,7 @@ def doctor(as_json: Json = False, home: Home = None) -> None:
     from kb.doctor import examine
 
     with verb(as_json) as output:
-        findings = examine(_settings(home))
+        findings = examine(settings_of(home))
         output.result = {"checks": [asdict(finding) for finding in findings], "ok": all(f.ok for f in findings)}
         for finding in findings:
             output.say(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.detail}")
@@ -164,18 +137,6 @@ def doctor(as_json: Json = False, home: Home = None) -> None:
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------
-
-
-def _settings(home: Path | None, **overrides: object) -> Settings:
-    from kb.settings import load_settings
-
-    return load_settings(home=home, **overrides)
-
-
-def _opened(home: Path | None, *, write: bool = False, engine: str | None = None) -> KnowledgeBase:
-    from kb.knowledge_base import KnowledgeBase
-
-    return KnowledgeBase.open(_settings(home, engine=engine), write=write, create=False)
 
 
 def _read_history(path: Path | None) -> list[Turn]:
@@ -221,13 +182,6 @@ def citation_json(citation: Citation) -> dict[str, object]:
         "quote": citation.quote,
         "boxes": [[round(value, 2) for value in box] for box in citation.boxes],
     }
-
-
-def document_json(document: Document) -> dict[str, object]:
-    """A document at the wire edge."""
-    row = asdict(document)
-    row["document"] = row.pop("id")
-    return row
 
 
 def _source_line(hit: Hit) -> str:

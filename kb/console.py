@@ -16,11 +16,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kb.errors import HomeError, KBError, QuestionError, UsageError
+
+if TYPE_CHECKING:
+    from kb.knowledge_base import KnowledgeBase
+    from kb.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Data home (default: the setting `home`, indexes/).")]
@@ -62,6 +66,20 @@ def verb(as_json: bool) -> Iterator[Output]:
         print(json.dumps(output.result, ensure_ascii=False))
     if output.code:
         raise typer.Exit(output.code)
+
+
+def settings_of(home: Path | None, **overrides: object) -> Settings:
+    """The settings, with the options that were given."""
+    from kb.settings import load_settings
+
+    return load_settings(home=home, **overrides)
+
+
+def opened(home: Path | None, *, write: bool = False, engine: str | None = None) -> KnowledgeBase:
+    """The library of that home, which must exist."""
+    from kb.knowledge_base import KnowledgeBase
+
+    return KnowledgeBase.open(settings_of(home, engine=engine), write=write, create=False)
 
 
 class ProgressLine:

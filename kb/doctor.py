@@ -94,12 +94,12 @@ def _catalog(settings: Settings) -> str:
 def _originals(settings: Settings) -> str:
     store = Store(settings.home, read_only=True)
     try:
-        ready = [document for document in store.documents() if document.state == "ready"]
-        for document in ready:
+        kept = [document for document in store.documents() if document.state in ("ready", "draft", "superseded")]
+        for document in kept:
             store.blob(document)
     finally:
         store.close()
-    return f"{len(ready)} of {len(ready)} originals present"
+    return f"{len(kept)} of {len(kept)} originals present"
 
 
 def _index(settings: Settings) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kb import editions
+from kb.editions import DocumentDetails
 from kb.embed import Embedder, build_embedder, embedding_text
 from kb.errors import HomeBusy, KBError, UsageError
 from kb.evidence import Lexicon
@@ -23,7 +25,7 @@ from kb.retrieve import Retriever, check_question
 from kb.settings import Settings
 from kb.store import Store
 from kb.terms import language_of
-from kb.types import AnswerEvent, Document, Hit, Turn
+from kb.types import AnswerEvent, Document, Hit, Scope, Turn
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -87,21 +89,21 @@ class KnowledgeBase:
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    def search(self, question: str, k: int | None = None) -> list[Hit]:
+    def search(self, question: str, k: int | None = None, scope: Scope | None = None) -> list[Hit]:
         """The k best passages (default: settings.top_k), best first. Raises QuestionError."""
         question = check_question(question, self.settings.max_question_chars)
-        return self.retriever.search(question, k or self.settings.top_k)
+        return self.retriever.search(question, k or self.settings.top_k, scope)
 
-    def ask(self, question: str, history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
+    def ask(self, question: str, history: Sequence[Turn] = (), scope: Scope | None = None) -> Iterator[AnswerEvent]:
         """The streamed answer. Raises QuestionError before the first event; later trouble is in the events."""
         question = check_question(question, self.settings.max_question_chars)
-        return self.answer_from(question, self.passages(question), history)
+        return self.answer_from(question, self.passages(question, scope), history)
 
-    def passages(self, question: str) -> list[Hit]:
+    def passages(self, question: str, scope: Scope | None = None) -> list[Hit]:
         """What an answer is made from: the best passages, monographs asked about completed."""
         from kb import records
 
-        found = self.search(question, self.settings.top_k)
+        found = self.search(question, self.settings.top_k, scope)
         return records.complete(question, found, self.store.chunks_on_page)
 
     def answer_from(self, question: str, hits: Sequence[Hit], history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
@@ -223,6 +225,34 @@ class KnowledgeBase:
         document = self.store.document(key)
         if document is None:
             raise UsageError(f"No document '{key}' in the library. `vademecum documents` lists them.")
+        return document
+
+    def scope(self, documents: Sequence[str] = (), collection: str = "", as_of: str = "") -> Scope:
+        """A scope from what a user names. Raises UsageError for a document, collection or date that is not there."""
+        editions.check_date(as_of)
+        ids = tuple(self.document(key).id for key in documents)
+        if collection and all(document.collection != collection for document in self.store.documents()):
+            raise UsageError(f"No document is in a collection '{collection}'. `vademecum documents` lists them.")
+        return Scope(ids, collection, as_of)
+
+    def publish_document(self, key: str) -> Document:
+        """Make a draft searchable, at once; what it supersedes leaves default search. Raises UsageError."""
+        return self._decided(editions.publish(self.store, self.document(key)))
+
+    def unpublish_document(self, key: str) -> Document:
+        """Take a document out of search, at once; it stays as a draft. Raises UsageError."""
+        return self._decided(editions.unpublish(self.store, self.document(key)))
+
+    def supersede(self, older: str, newer: str) -> Document:
+        """Note that `newer` replaces `older`, which leaves default search but stays citable. Raises UsageError."""
+        return self._decided(editions.supersede(self.store, self.document(older), self.document(newer)))
+
+    def edit_document(self, key: str, details: DocumentDetails) -> Document:
+        """Set those details that are not empty. Raises UsageError."""
+        return self._decided(editions.edit(self.store, self.document(key), details))
+
+    def _decided(self, document: Document) -> Document:
+        self.publish()
         return document
 
     def remove(self, key: str) -> Document:

@@ -17,11 +17,12 @@ from kb.errors import QuestionError
 from kb.index import PassageIndex, Scored
 from kb.store import Store
 from kb.terms import language_of, storable
-from kb.types import Hit
+from kb.types import Hit, Scope
 
 LEXICAL_WEIGHT = 0.4  # best of 0.3–0.7 on the English development sets, flat around it (docs/measurements.md)
 RRF_CONSTANT = 60  # the authors' own
 DEPTH = 100  # candidates taken from each list
+_DEEPER = 8  # times as many are looked at when too few of them may be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +99,23 @@ class Retriever:
         self._index = index
         self._embedder = embedder
 
-    def search(self, question: str, k: int) -> list[Hit]:
-        """The k best passages of documents that are ready, best first."""
-        return self.hits(self.candidates(question), k)
+    def search(self, question: str, k: int, scope: Scope | None = None) -> list[Hit]:
+        """The k best passages of documents that are ready (or within `scope`), best first.
 
-    def candidates(self, question: str) -> list[Candidate]:
+        Looks deeper as long as too few of the candidates may be shown and there are more.
+        """
+        allowed = self._store.in_scope(scope) if scope and scope != Scope() else None
+        depth = DEPTH
+        while True:
+            candidates = self.candidates(question, depth)
+            hits = self.hits(candidates, k, allowed)
+            if len(hits) >= k or len(candidates) < depth or not (allowed is None or allowed):
+                return hits
+            depth *= _DEEPER
+
+    def candidates(self, question: str, depth: int = DEPTH) -> list[Candidate]:
         """The fused candidates, before they are looked up in the store."""
-        return fuse(self._dense(question), self._index.lexical(question, DEPTH))
+        return fuse(self._dense(question, depth), self._index.lexical(question, depth))
 
     def stages(self, question: str, k: int = 50) -> dict[str, list[Hit]]:
         """What each stage alone would find ('dense', 'lexical', 'rrf') beside the whole ('fused'), k hits each."""
@@ -117,13 +128,13 @@ class Retriever:
         }
         return {name: self.hits(run, k) for name, run in runs.items()}
 
-    def _dense(self, question: str) -> list[Scored]:
+    def _dense(self, question: str, depth: int = DEPTH) -> list[Scored]:
         if not self._embedder.knows(language_of(question)):
             return []
-        return self._index.dense(self._embedder.encode([question], question=True)[0], DEPTH)
+        return self._index.dense(self._embedder.encode([question], question=True)[0], depth)
 
-    def hits(self, candidates: Sequence[Candidate], k: int) -> list[Hit]:
-        """The first k candidates that are still in the library, with their chunks and documents."""
+    def hits(self, candidates: Sequence[Candidate], k: int, allowed: frozenset[str] | None = None) -> list[Hit]:
+        """The first k candidates whose documents are ready (or of these ids), with their chunks and documents."""
         hits: list[Hit] = []
         for start in range(0, len(candidates), 2 * k):
             part = candidates[start : start + 2 * k]
@@ -132,7 +143,9 @@ class Retriever:
             for candidate in part:
                 chunk = chunks.get(candidate.number)  # absent: removed since the index was published
                 document = documents.get(chunk.document) if chunk is not None else None
-                if chunk is not None and document is not None and document.state == "ready":
+                if chunk is None or document is None:
+                    continue
+                if document.id in allowed if allowed is not None else document.state == "ready":
                     hits.append(Hit(chunk, document, candidate.score, candidate.dense_rank, candidate.lexical_rank))
             if len(hits) >= k:
                 break

@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -47,6 +47,8 @@ documents = Table(
     Column("edition", String, nullable=False),
     Column("issued", String, nullable=False),
     Column("supersedes", String, nullable=False),
+    Column("issuer", String, nullable=False),
+    Column("collection", String, nullable=False),
     Column("metadata", Text, nullable=False),
 )
 

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     model_timeout_s: float = Field(60.0, gt=0, description="Longest wait for the next piece of a model's answer.")
     max_new_tokens: int = Field(512, ge=16, description="Longest generated answer, in tokens.")
 
+    publish: Literal["auto", "manual"] = Field(
+        "auto",
+        description="'auto': what was read well is searchable at once, what was read badly stays a draft until "
+        "an admin publishes it. 'manual': everything does.",
+    )
+
     top_k: int = Field(8, ge=1, le=50, description="Passages given to the answer.")
     chunk_tokens: int = Field(220, ge=64, le=2048, description="Largest passage, in embedder tokens.")
     max_question_chars: int = Field(4000, ge=100, description="Longest question accepted.")

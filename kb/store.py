@@ -26,8 +26,10 @@ from sqlalchemy.exc import DBAPIError
 from kb.errors import StoreError
 from kb.home import CATALOG
 from kb.schema import HEAD, chunks, documents, meta, pages, vectors
-from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Page, PageSource, Span
+from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Page, PageSource, Scope, Span
 
+_READ = ("draft", "ready", "superseded")
+_PUBLISHED = ("ready", "superseded")
 _BATCH = 500  # rows fetched or looked up at a time; SQLite allows 32,766 variables
 
 
@@ -73,7 +75,7 @@ class Store:
         """Note that `document` is being read; returns how many of its pages an earlier, killed try left here."""
         with self.writing() as connection:
             known = connection.execute(sa.select(documents.c.state).where(documents.c.id == document.id)).scalar()
-            if known == "ready":
+            if known in _READ:
                 raise StoreError(f"Document {document.id} ({document.file}) is already in the library.")
             _upsert_document(connection, replace(document, state="reading", reason=""))
             count = sa.select(sa.func.count()).where(pages.c.document == document.id)
@@ -123,12 +125,40 @@ class Store:
             return None if row is None else _page(row)
 
     def finish_document(self, document: Document, new: Sequence[Chunk]) -> None:
-        """Make `document` searchable: its row turns 'ready' and its chunks appear, in one transaction."""
+        """Put in what was read, in one transaction: its chunks, and its row as 'ready' (searchable) or 'draft'.
+
+        The edition that a ready document supersedes leaves default search in the same transaction.
+        """
+        state: DocumentState = "draft" if document.state == "draft" else "ready"
         with self.writing() as connection:
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             if new:
                 connection.execute(sa.insert(chunks), [_chunk_row(chunk) for chunk in new])
-            _upsert_document(connection, replace(document, state="ready", chunks=len(new)))
+            _upsert_document(connection, replace(document, state=state, chunks=len(new)))
+            if state == "ready":
+                _retire(connection, document.supersedes)
+            _bump(connection)
+
+    def change_document(self, document: str, **changes: str) -> Document:
+        """Set columns of a document's row, e.g. its title or state. Raises StoreError if it is gone.
+
+        A changed title is searched too, so the chunks get new numbers and the index takes them in anew.
+        """
+        with self.writing() as connection:
+            row = connection.execute(sa.select(documents).where(documents.c.id == document)).one_or_none()
+            if row is None:
+                raise StoreError(f"Document {document} is no longer in the library.")
+            connection.execute(sa.update(documents).where(documents.c.id == document).values(**changes))
+            if "title" in changes and changes["title"] != row.title:
+                _renumber(connection, document)
+            _bump(connection)
+            return _document(connection.execute(sa.select(documents).where(documents.c.id == document)).one())
+
+    def set_states(self, states: Mapping[str, DocumentState]) -> None:
+        """Give these documents (by id) these states, all at once."""
+        with self.writing() as connection:
+            for document, state in states.items():
+                connection.execute(sa.update(documents).where(documents.c.id == document).values(state=state))
             _bump(connection)
 
     def fail_document(self, document: Document) -> None:
@@ -141,8 +171,12 @@ class Store:
         self._drop_blob(document.sha256)
 
     def remove_document(self, document: Document) -> None:
-        """Take the document, its pages, chunks and vectors out, then its original."""
+        """Take the document, its pages, chunks and vectors out, then its original.
+
+        The edition it superseded is current again.
+        """
         with self.writing() as connection:
+            _restore(connection, document)
             connection.execute(sa.delete(documents).where(documents.c.id == document.id))
             _bump(connection)
         self._drop_blob(document.sha256)
@@ -164,12 +198,14 @@ class Store:
             return [_chunk(row) for row in connection.execute(query.order_by(chunks.c.position))]
 
     def chunk_numbers(self) -> np.ndarray:
-        """Numbers of all chunks, ascending, int64 of shape (n,)."""
-        return self._numbers(sa.select(chunks.c.number).order_by(chunks.c.number))
+        """Numbers of the chunks of published and superseded documents, ascending, int64 of shape (n,)."""
+        return self._numbers(_published(sa.select(chunks.c.number)).order_by(chunks.c.number))
 
     def vector_numbers(self, embedder: str) -> np.ndarray:
-        """Numbers of the chunks that have a vector of `embedder`, ascending, int64 of shape (n,)."""
-        return self._numbers(sa.select(vectors.c.chunk).where(vectors.c.embedder == embedder).order_by(vectors.c.chunk))
+        """Numbers of those chunks that have a vector of `embedder`, ascending, int64 of shape (n,)."""
+        query = sa.select(chunks.c.number).join(vectors, vectors.c.chunk == chunks.c.number)
+        query = _published(query).where(vectors.c.embedder == embedder)
+        return self._numbers(query.order_by(chunks.c.number))
 
     def chunks_by_number(self, numbers: Iterable[int]) -> dict[int, Chunk]:
         """The chunks of these numbers; numbers that are gone are absent."""
@@ -187,12 +223,18 @@ class Store:
         with self.reading() as connection:
             return {row.id: _document(row) for row in connection.execute(query)}
 
+    def in_scope(self, scope: Scope) -> frozenset[str]:
+        """Ids of the documents that a search within `scope` may find."""
+        rows = self.documents()
+        superseded_by = {d.supersedes: d for d in rows if d.supersedes and d.state in _PUBLISHED}
+        return frozenset(d.id for d in rows if _within(d, scope, superseded_by.get(d.id)))
+
     # -- vectors -------------------------------------------------------------------------------------------------
 
     def pending(self, embedder: str, languages: frozenset[Language] | None) -> np.ndarray:
         """Numbers of chunks, in a language the embedder knows, that lack its vector; int64, ascending."""
         mine = sa.select(vectors.c.chunk).where(vectors.c.embedder == embedder, vectors.c.chunk == chunks.c.number)
-        query = sa.select(chunks.c.number).where(~mine.exists()).order_by(chunks.c.number)
+        query = _published(sa.select(chunks.c.number)).where(~mine.exists()).order_by(chunks.c.number)
         if languages is not None:
             query = query.where(chunks.c.language.in_(sorted(languages)))
         return self._numbers(query)
@@ -420,6 +462,54 @@ def _vector_counts(connection: sa.Connection, embedder: str) -> dict[str, int]:
 # -- rows to values and back -------------------------------------------------------------------------------------
 
 
+def _published(query: sa.Select[Any]) -> sa.Select[Any]:
+    """Of a query on chunks, those whose document may be searched."""
+    return query.join(documents, documents.c.id == chunks.c.document).where(documents.c.state.in_(_PUBLISHED))
+
+
+def _retire(connection: sa.Connection, older: str) -> None:
+    if older:
+        query = sa.update(documents).where(documents.c.id == older, documents.c.state == "ready")
+        connection.execute(query.values(state="superseded"))
+
+
+def _restore(connection: sa.Connection, newer: Document) -> None:
+    """Make current again what `newer` superseded, unless another published edition supersedes it too."""
+    others = sa.select(documents.c.id).where(
+        documents.c.supersedes == newer.supersedes, documents.c.id != newer.id, documents.c.state.in_(_PUBLISHED)
+    )
+    if newer.supersedes and newer.state in _PUBLISHED and connection.execute(others.limit(1)).first() is None:
+        query = sa.update(documents).where(documents.c.id == newer.supersedes, documents.c.state == "superseded")
+        connection.execute(query.values(state="ready"))
+
+
+def _renumber(connection: sa.Connection, document: str) -> None:
+    """Move the document's chunks above all numbers ever used, vectors with them: to the index they are new."""
+    mine = sa.select(sa.func.min(chunks.c.number), sa.func.max(chunks.c.number)).where(chunks.c.document == document)
+    first, last = connection.execute(mine).one()
+    if first is None:
+        return
+    used = int(connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'chunks'").scalar_one())
+    shift = used + 1 - int(first)
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")  # until the commit of this transaction
+    numbers = sa.select(chunks.c.number).where(chunks.c.document == document)
+    moved = sa.update(vectors).where(vectors.c.chunk.in_(numbers)).values(chunk=vectors.c.chunk + shift)
+    connection.execute(moved)
+    connection.execute(sa.update(chunks).where(chunks.c.document == document).values(number=chunks.c.number + shift))
+    connection.exec_driver_sql("UPDATE sqlite_sequence SET seq = ? WHERE name = 'chunks'", (int(last) + shift,))
+
+
+def _within(document: Document, scope: Scope, newer: Document | None) -> bool:
+    if document.state not in _PUBLISHED or (scope.collection and document.collection != scope.collection):
+        return False
+    if scope.documents and document.id not in scope.documents:
+        return False
+    if scope.as_of:
+        day = scope.as_of + "-99-99"[: 3 * (2 - scope.as_of.count("-"))]  # '2024' asks for the end of that year
+        return document.issued <= day and (newer is None or newer.issued > day)
+    return document.state == "ready" or bool(scope.documents)
+
+
 def _upsert_document(connection: sa.Connection, document: Document) -> None:
     row = {column.name: getattr(document, column.name) for column in documents.columns if column.name != "metadata"}
     row["metadata"] = json.dumps(dict(document.metadata), ensure_ascii=False)
@@ -445,6 +535,8 @@ def _document(row: Any, embedded: int = 0) -> Document:
         embedded=embedded,
         language=cast(Language, row.language),
         added=row.added,
+        issuer=row.issuer,
+        collection=row.collection,
         edition=row.edition,
         issued=row.issued,
         supersedes=row.supersedes,

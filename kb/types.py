@@ -14,7 +14,9 @@ from typing import Literal
 
 Box = tuple[float, float, float, float]
 Language = Literal["zh", "en"]
-DocumentState = Literal["reading", "ready", "failed"]
+DocumentState = Literal["reading", "draft", "ready", "superseded", "failed"]
+"""A document is read, perhaps looked at as a draft, then published ('ready'). Only ready ones are searched by default;
+a superseded edition stays citable."""
 DocumentKind = Literal["pdf", "text", "markdown", "records", "monographs"]
 """'monographs' are records that are mostly `field:value` lines: see kb.records."""
 LineRole = Literal["text", "head", "row", "note"]
@@ -123,11 +125,29 @@ class Document:
     language: Language = "en"
     added: str = ""
     """ISO 8601, UTC."""
+    issuer: str = ""
     edition: str = ""
     issued: str = ""
+    """2024, 2024-05 or 2024-05-31."""
     supersedes: str = ""
+    """Id of the edition that this one replaces."""
+    collection: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What the file says of itself: author, subject, producer, page count of attachments, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where to search. Empty: all published documents.
+
+    A document that is named is searched even if it is superseded. `as_of` ('2024', '2024-05' or '2024-05-31') asks for
+    what was in force then: issued by that day and not yet superseded; documents without a date count as always issued.
+    """
+
+    documents: tuple[str, ...] = ()
+    """Ids."""
+    collection: str = ""
+    as_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

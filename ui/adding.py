@@ -15,7 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from ingest.add import Added, DocumentDetails, Progress, add_paths
+from ingest.add import Added, Progress, add_paths
+from kb.editions import DocumentDetails
 from kb.errors import KBError, StoreError
 from kb.knowledge_base import KnowledgeBase
 

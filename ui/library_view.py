@@ -104,7 +104,7 @@ def details(document: Document | None, language: Language) -> str:
     rows = "".join(f"<dt>{safe(name)}</dt><dd>{safe(value)}</dd>" for name, value in facts if value)
     title = document.title or document.file
     view = ""
-    if document.state == "ready" and document.pages:
+    if document.state in ("ready", "draft", "superseded") and document.pages:
         text = say(language, "view_pages")
         view = page_button(document, 1, safe(text), label=f"{text}: {title}", style="vm-link")
     return f'<h3 class="vm-details-title">{safe(title)}</h3>{view}<dl class="vm-facts">{rows}</dl>'

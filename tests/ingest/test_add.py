@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ingest import add as module
-from ingest.add import Added, DocumentDetails, Progress, add_paths
+from ingest.add import Added, Progress, add_paths
 from ingest.read import read
 from ingest.read_pdf import reader_version
+from kb.editions import DocumentDetails
 from kb.errors import StoreError, UsageError
 from kb.settings import Settings
 from kb.store import Store

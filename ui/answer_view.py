@@ -1,7 +1,7 @@
-"""A conversation and its sources → HTML. Pure functions; every word of documents and models passes `safe`.
+"""A conversation → HTML. Pure functions; every word of documents and models passes `safe`.
 
-While an answer streams its marks are plain numbers; when it is finished each becomes a button that opens a page.
-An abstention, a failure and an interrupted answer each look unlike an answer.
+Marks are buttons from the first moment: while an answer streams they open the passage they name, when it is finished
+the very lines. An abstention, a failure and an interrupted answer each look unlike an answer.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kb.types import Answer, Box, Citation, Document, Hit, Language
+from kb.export import with_references
+from kb.types import Answer, Citation, Document, Hit, Language
 from ui.i18n import say
-from ui.markup import page_button, place, places, safe
+from ui.markup import act_button, citation_button, hit_button, safe
 
-_MARK = re.compile(r"\[(\d{1,3})\]")
-_QUOTE_SHOWN = 700  # characters of a quote on its card
+MARK = re.compile(r"\[(\d{1,3})\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,46 +30,31 @@ class Exchange:
     hits: tuple[Hit, ...] = ()
     answer: Answer | None = None
 
+    @property
+    def busy(self) -> bool:
+        return self.state in ("searching", "writing")
 
-def conversation(exchanges: Sequence[Exchange], language: Language) -> str:
-    """All exchanges, oldest first; the status line at the end is for screen readers."""
+
+def earlier(exchanges: Sequence[Exchange], language: Language) -> str:
+    """All exchanges but the last, oldest first. Stays as it is while the last one streams."""
+    return "".join(_exchange(number, item, language) for number, item in enumerate(exchanges[:-1]))
+
+
+def latest(exchanges: Sequence[Exchange], language: Language) -> str:
+    """The last exchange; the status line at its end is for screen readers."""
     if not exchanges:
         return ""
     last = exchanges[-1]
-    return "".join(_exchange(item, language) for item in exchanges) + (
-        f'<p class="vm-sr" role="status">{safe(_status(last, language))}</p>'
-    )
+    status = f'<p class="vm-sr" role="status">{safe(_status(last, language))}</p>'
+    return _exchange(len(exchanges) - 1, last, language) + status
 
 
-def evidence(exchange: Exchange | None, language: Language) -> str:
-    """The cited passages of an answer, one card each; then all passages found, folded."""
-    title = f'<h2 class="vm-side-title">{safe(say(language, "evidence"))}</h2>'
-    if exchange is None:
-        return f'{title}<p class="vm-muted vm-none">{safe(say(language, "evidence_empty"))}</p>'
-    answer = exchange.answer
-    documents = {hit.document.id: hit.document for hit in exchange.hits}
-    headings = {hit.chunk.id: hit.chunk.heading for hit in exchange.hits}
-    cards = ""
-    if answer and answer.citations:
-        groups: dict[int, list[Citation]] = {}
-        for citation in answer.citations:
-            groups.setdefault(citation.n, []).append(citation)
-        items = (_card(group, documents, headings, language) for group in groups.values())
-        cards = f'<ol class="vm-cards">{"".join(items)}</ol>'
-    elif exchange.state in ("searching", "writing"):
-        cards = _muted(say(language, "evidence_wait"))
-    elif answer and not answer.abstained:
-        cards = _muted(say(language, "evidence_none"))
-    return title + cards + _found(exchange, language)
-
-
-def _exchange(item: Exchange, language: Language) -> str:
-    busy = item.state in ("searching", "writing")
+def _exchange(number: int, item: Exchange, language: Language) -> str:
     return (
         f'<section class="vm-exchange"><h2 class="vm-question">'
         f'<span class="vm-sr">{safe(say(language, "you_asked"))}: </span>{safe(item.question)}</h2>'
-        f'<div class="vm-answer vm-{_look(item)}" aria-busy="{str(busy).lower()}">'
-        f"{_body(item, language)}</div></section>"
+        f'<div class="vm-answer vm-{_look(item)}" aria-busy="{str(item.busy).lower()}">'
+        f"{_body(item, language)}</div>{_actions(number, item, language)}</section>"
     )
 
 
@@ -86,16 +71,16 @@ def _body(item: Exchange, language: Language) -> str:
     if item.state == "searching":
         return notice + f'<p class="vm-wait">{safe(say(language, "searching"))}</p>'
     if item.answer is None:
-        text = _answer_text(item.text, (), {}, language)
+        text = _answer_text(item, language)
         stopped = f'<p class="vm-notice">{safe(say(language, "stopped"))}</p>' if item.state == "stopped" else ""
         wait = "" if stopped else '<span class="vm-caret" aria-hidden="true"></span>'
         return notice + f'<div class="vm-text">{text}{wait}</div>' + stopped
     answer = item.answer
     if answer.abstained:
-        return notice + _headed(say(language, "abstained"), _paragraphs(answer.text))
-    documents = {hit.document.id: hit.document for hit in item.hits}
-    text = _answer_text(answer.text, answer.citations, documents, language)
+        hint = f'<p class="vm-meta">{safe(say(language, "nearest_hint"))}</p>' if item.hits else ""
+        return notice + _headed(say(language, "abstained"), _paragraphs(answer.text)) + hint
     how = "engine_extractive" if answer.engine.startswith("extractive") else "engine_model"
+    text = _answer_text(item, language)
     return notice + f'<div class="vm-text">{text}</div><p class="vm-meta">{safe(say(language, how))}</p>'
 
 
@@ -114,24 +99,47 @@ def _paragraphs(text: str) -> str:
     return "".join(f"<p>{safe(part)}</p>" for part in re.split(r"\n{2,}", text.strip()) if part.strip())
 
 
-def _answer_text(
-    text: str, citations: Sequence[Citation], documents: Mapping[str, Document], language: Language
-) -> str:
-    """Paragraphs of plain text with the marks [n] turned into buttons (or plain numbers while it streams)."""
+def _actions(number: int, item: Exchange, language: Language) -> str:
+    """What can be done with a finished exchange. The copy button carries its text; ask.js acts on it."""
+    if item.busy:
+        return ""
+    buttons: list[str] = []
+    if item.answer is not None and not item.answer.abstained:
+        text = with_references(item.question, item.answer, language)
+        words = safe(say(language, "copy"))
+        buttons.append(f'<button type="button" class="vm-act" data-copy="{safe(text)}">{words}</button>')
+    buttons.append(act_button(f"retry:{number}", say(language, "retry"), item.question))
+    buttons.append(act_button(f"edit:{number}", say(language, "edit"), item.question))
+    if item.hits:
+        buttons.append(act_button(f"sources:{number}", say(language, "show_sources"), item.question))
+    label = safe(say(language, "actions"))
+    return f'<div class="vm-acts" role="group" aria-label="{label}">{"".join(buttons)}</div>'
+
+
+def _answer_text(item: Exchange, language: Language) -> str:
+    """Paragraphs of plain text with the marks [n] turned into buttons that open what they name."""
+    text = item.answer.text if item.answer else item.text
+    documents = {hit.document.id: hit.document for hit in item.hits}
     pieces: list[str] = []
     at = 0
-    for found in _MARK.finditer(text):
+    for found in MARK.finditer(text):
         pieces.append(safe(text[at : found.start()]))
-        citation = _cited(int(found.group(1)), text[: found.start()], citations)
-        document = documents.get(citation.document) if citation else None
-        if citation is None or document is None:
-            pieces.append(f'<span class="vm-mark">{found.group(1)}</span>')
-        else:
-            pieces.append(_open(citation, document, str(citation.n), language, style="vm-mark"))
+        pieces.append(_mark(int(found.group(1)), text[: found.start()], item, documents, language))
         at = found.end()
     pieces.append(safe(text[at:]))
     paragraphs = re.split(r"\n{2,}", "".join(pieces).strip())
     return "".join(f"<p>{part}</p>" for part in paragraphs if part)
+
+
+def _mark(n: int, before: str, item: Exchange, documents: Mapping[str, Document], language: Language) -> str:
+    if item.answer is None:
+        if 1 <= n <= len(item.hits):
+            return hit_button(item.hits[n - 1], str(n), language, n=n, style="vm-mark")
+    elif citation := _cited(n, before, item.answer.citations):
+        document = documents.get(citation.document)
+        if document is not None:
+            return citation_button(citation, document, str(n), language, style="vm-mark")
+    return f'<span class="vm-mark">{n}</span>'
 
 
 def _cited(n: int, before: str, citations: Sequence[Citation]) -> Citation | None:
@@ -147,74 +155,6 @@ def _cited(n: int, before: str, citations: Sequence[Citation]) -> Citation | Non
     if max(ends) >= 0:
         return same[ends.index(max(ends))]
     return same[min(before.count(f"[{n}]"), len(same) - 1)]
-
-
-def _open(citation: Citation, document: Document, content: str, language: Language, *, style: str) -> str:
-    where = place(language, document.kind, citation.page)
-    label = say(language, "source_label", n=citation.n, title=citation.title or citation.file, page=where)
-    return page_button(
-        document, citation.page, content, label=label, boxes=citation.boxes, quote=citation.quote, style=style
-    )
-
-
-def _card(
-    group: Sequence[Citation], documents: Mapping[str, Document], headings: Mapping[str, str], language: Language
-) -> str:
-    """One numbered card: a passage's title and section, then each line quoted from it with its page."""
-    first = group[0]
-    heading = headings.get(first.chunk_id, "")
-    section = f'<p class="vm-section">{safe(heading)}</p>' if heading else ""
-    quotes = "".join(_quote(citation, documents.get(citation.document), language) for citation in group)
-    return (
-        f'<li class="vm-card"><p class="vm-card-title"><span class="vm-mark">{first.n}</span>'
-        f"{safe(first.title or first.file)}</p>{section}{quotes}</li>"
-    )
-
-
-def _quote(citation: Citation, document: Document | None, language: Language) -> str:
-    quote = citation.quote if len(citation.quote) <= _QUOTE_SHOWN else citation.quote[:_QUOTE_SHOWN] + "…"
-    action = ""
-    if document is not None:
-        where = safe(place(language, document.kind, citation.page))
-        key = "open_page" if document.kind == "pdf" else "open_entry"
-        action = _open(citation, document, f"{where} · {safe(say(language, key))}", language, style="vm-link")
-    return f'<blockquote class="vm-quote">{safe(quote)}</blockquote>{action}'
-
-
-def _found(exchange: Exchange, language: Language) -> str:
-    if not exchange.hits:
-        return ""
-    nearest = exchange.answer is not None and exchange.answer.abstained
-    key, opened = ("nearest", " open") if nearest else ("found", "")
-    items = "".join(_passage(n, hit, language) for n, hit in enumerate(exchange.hits, start=1))
-    summary = safe(say(language, key, n=len(exchange.hits)))
-    return f'<details class="vm-found"{opened}><summary>{summary}</summary><ol class="vm-cards">{items}</ol></details>'
-
-
-def _passage(n: int, hit: Hit, language: Language) -> str:
-    chunk, document = hit.chunk, hit.document
-    page = chunk.pages[0] if chunk.pages else 1
-    boxes: tuple[Box, ...] = tuple(box for span in chunk.spans if span.page == page for box in span.boxes)
-    where = places(language, document.kind, chunk.pages)
-    title = document.title or document.file
-    key = "open_page" if document.kind == "pdf" else "open_entry"
-    action = page_button(
-        document,
-        page,
-        f"{safe(where)} · {safe(say(language, key))}",
-        label=f"{title}, {where}. {say(language, key)}",
-        boxes=boxes,
-        quote=chunk.text,
-    )
-    section = f'<p class="vm-section">{safe(chunk.heading)}</p>' if chunk.heading else ""
-    return (
-        f'<li class="vm-card"><p class="vm-card-title"><span class="vm-mark">{n}</span>{safe(title)}</p>{section}'
-        f'<details class="vm-more"><summary class="vm-quote">{safe(chunk.text)}</summary></details>{action}</li>'
-    )
-
-
-def _muted(text: str) -> str:
-    return f'<p class="vm-muted">{safe(text)}</p>'
 
 
 def _status(item: Exchange, language: Language) -> str:

@@ -1,7 +1,8 @@
 """The tab *Ask*: a question in, a streamed answer with its sources out. Components and events only.
 
-What an answer is, kb decides (KnowledgeBase.ask); what it looks like, ui.answer_view. Conversations live in the page's
-session and are gone with it. Each event checks its inputs anew, because anyone on the machine can post any event.
+What an answer is, kb decides (KnowledgeBase.ask); what it looks like, ui.answer_view and ui.evidence_view.
+Conversations live in the page's session and are gone with it. Each event checks its inputs anew, because anyone on the
+machine can post any event.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ import gradio as gr
 from kb.errors import KBError
 from kb.knowledge_base import KnowledgeBase
 from kb.types import AnswerEvent, Delta, Finished, Found, Language, Restart, Turn
-from ui.answer_view import Exchange, conversation, evidence
+from ui.answer_view import Exchange, earlier, latest
+from ui.evidence_view import evidence
 from ui.i18n import language_of, say
-from ui.markup import safe
+from ui.markup import act_button, safe
 
 Exchanges = tuple[Exchange, ...]
-Update = dict[str, Any]
+Update = dict[Any, Any]
 
 _KEPT = 40  # exchanges a page remembers
 _FOLLOWED = 6  # exchanges that a follow-up is understood by
 _REDRAW_S = 0.08  # shortest time between two redraws while text streams
 _EXAMPLES = ("example_1", "example_2", "example_3")
 
-# A click on an example or on "open the library" becomes an event with what was clicked.
+# A click on an example, on "open the library" or on what can be done with an answer becomes an event.
 _CLICKS = """
 element.addEventListener('click', (event) => {
   const found = event.target.closest('button[data-act]');
@@ -47,18 +49,23 @@ class AskTab:
     new: gr.Button
     welcome: gr.HTML
     """What the page is for; style.css hides it once the conversation has begun."""
+    past: gr.HTML
     talk: gr.HTML
     sources: gr.HTML
+    hint: gr.HTML
     exchanges: gr.State
+    replacing: gr.State
+    """Whether the next question takes the place of the last one."""
 
 
 def build_ask(language: Language) -> AskTab:
     """Lay the tab out. Wire it with `wire_ask` once the language control exists."""
-    exchanges = gr.State(())
+    exchanges, replacing = gr.State(()), gr.State(False)
     with gr.Row(elem_classes="vm-ask", equal_height=False):
         with gr.Column(scale=13, min_width=300, elem_classes="vm-talk-column"):
             welcome = gr.HTML(elem_id="vm-welcome", js_on_load=_CLICKS, apply_default_css=False)
-            talk = gr.HTML(elem_id="vm-talk", js_on_load="", apply_default_css=False)
+            past = gr.HTML(elem_id="vm-past", js_on_load=_CLICKS, apply_default_css=False)
+            talk = gr.HTML(elem_id="vm-talk", js_on_load=_CLICKS, apply_default_css=False)
             new = gr.Button(variant="secondary", size="sm", visible=False, elem_id="vm-new")
         with gr.Column(scale=8, min_width=280, elem_classes="vm-side"):
             sources = gr.HTML(elem_id="vm-sources", js_on_load="", apply_default_css=False)
@@ -68,7 +75,8 @@ def build_ask(language: Language) -> AskTab:
         )
         send = gr.Button(variant="primary", scale=1, min_width=84, elem_id="vm-send")
         stop = gr.Button(variant="stop", scale=1, min_width=84, visible=False, elem_id="vm-stop")
-    return AskTab(question, send, stop, new, welcome, talk, sources, exchanges)
+    hint = gr.HTML(elem_id="vm-hint", js_on_load=_CLICKS, apply_default_css=False)
+    return AskTab(question, send, stop, new, welcome, past, talk, sources, hint, exchanges, replacing)
 
 
 def labels(language: Language) -> list[Update]:
@@ -82,9 +90,10 @@ def labels(language: Language) -> list[Update]:
     ]
 
 
-def drawn(exchanges: Exchanges, language: Language) -> tuple[str, str]:
-    """The conversation and the sources as HTML."""
-    return conversation(exchanges, language), evidence(exchanges[-1] if exchanges else None, language)
+def drawn(exchanges: Exchanges, language: Language) -> tuple[str, str, str, str]:
+    """HTML for past, talk, sources and hint."""
+    last = exchanges[-1] if exchanges else None
+    return earlier(exchanges, language), latest(exchanges, language), evidence(last, language), _hint(language)
 
 
 def welcome(kb: KnowledgeBase, language: Language) -> str:
@@ -95,79 +104,106 @@ def welcome(kb: KnowledgeBase, language: Language) -> str:
 def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) -> None:
     """Connect the tab's events."""
 
-    def ask(question: str, exchanges: Exchanges, chosen: str) -> Iterator[tuple[object, ...]]:
-        speak = language_of(chosen)
-        yield from _answered(kb, str(question or ""), exchanges, speak)
+    def redrawn(exchanges: Exchanges, chosen: str) -> Update:
+        past, talk, sources, hint = drawn(exchanges, language_of(chosen))
+        shown = {tab.past: past, tab.talk: talk, tab.sources: sources, tab.hint: hint, tab.exchanges: exchanges}
+        return shown | {tab.replacing: False} | _buttons(tab, exchanges, running=False)
 
-    def settled(exchanges: Exchanges, chosen: str) -> tuple[object, ...]:
+    def answered(question: str, past: Exchanges, chosen: str, *, typed: bool) -> Iterator[Update]:
+        """Redraws while the answer comes; the last one ends the run. What came before is drawn once."""
+        spoken = language_of(chosen)
+        steps = _steps(kb, question, past)
+        exchange = next(steps)
+        yield (
+            redrawn((*past, exchange), chosen)
+            | _buttons(tab, past, running=True)
+            | ({tab.question: ""} if typed else {})
+        )
+        for exchange in steps:
+            exchanges = (*past, exchange)
+            yield {
+                tab.exchanges: exchanges,
+                tab.talk: latest(exchanges, spoken),
+                tab.sources: evidence(exchange, spoken),
+                **_buttons(tab, exchanges, running=exchange.busy),
+            }
+        if exchange.state == "failed" and typed:
+            yield {tab.question: exchange.question}
+
+    def ask(question: str, exchanges: Exchanges, replacing: bool, chosen: str) -> Iterator[Update]:
+        past = _stopped(exchanges)
+        yield from answered(str(question or ""), past[:-1] if replacing is True else past, chosen, typed=True)
+
+    def acted(exchanges: Exchanges, chosen: str, event: gr.EventData) -> Iterator[Update]:
+        """A click on an example or on what can be done with an answer."""
+        spoken, past = language_of(chosen), _stopped(exchanges)
+        act, _, number = str((event._data or {}).get("act", ""))[:40].partition(":")
+        at = int(number) if number.isdecimal() and int(number) < len(past) else None
+        last = at == len(past) - 1
+        if act in _EXAMPLES:
+            yield {tab.question: say(spoken, act)}
+        elif act == "library":
+            yield {tabs: gr.update(selected="library")}
+        elif act == "keep":
+            yield {tab.question: "", tab.replacing: False, tab.hint: _hint(spoken)}
+        elif act == "retry" and at is not None:
+            yield from answered(past[at].question, past[:at] if last else past, chosen, typed=False)
+        elif act == "edit" and at is not None:
+            yield {tab.question: past[at].question, tab.replacing: last, tab.hint: _hint(spoken, editing=last)}
+        elif act == "sources" and at is not None:
+            yield {tab.sources: evidence(past[at], spoken, named=not last)}
+        else:
+            yield {tab.replacing: gr.skip()}
+
+    def settled(exchanges: Exchanges, chosen: str) -> Update:
         """After a run's end. What still seems to run was stopped; nothing else needs to be drawn again."""
         still = _stopped(exchanges)
-        if still == exchanges:
-            return *(gr.skip() for _ in range(3)), *_buttons(exchanges, running=False)
-        return redrawn(still, chosen)
+        return _buttons(tab, exchanges, running=False) if still == exchanges else redrawn(still, chosen)
 
-    def stopped(exchanges: Exchanges, chosen: str) -> tuple[object, ...]:
+    def stopped(exchanges: Exchanges, chosen: str) -> Update:
         return redrawn(_stopped(exchanges), chosen)
 
-    def redrawn(exchanges: Exchanges, chosen: str) -> tuple[object, ...]:
-        return exchanges, *drawn(exchanges, language_of(chosen)), *_buttons(exchanges, running=False)
+    def cleared(chosen: str) -> Update:
+        return redrawn((), chosen) | {tab.question: ""}
 
-    def cleared(chosen: str) -> tuple[object, ...]:
-        return (), *drawn((), language_of(chosen)), "", *_buttons((), running=False)
-
-    def clicked(chosen: str, event: gr.EventData) -> tuple[object, object]:
-        act = (event._data or {}).get("act", "")
-        if act == "library":
-            return gr.skip(), gr.update(selected="library")
-        return (say(language_of(chosen), act) if act in _EXAMPLES else gr.skip()), gr.skip()
-
-    shown = [tab.exchanges, tab.talk, tab.sources]
-    buttons = [tab.send, tab.stop, tab.new]
-    asking: dict[str, Any] = {
-        "fn": ask,
-        "inputs": [tab.question, tab.exchanges, language],
-        "outputs": [tab.question, *shown, *buttons],
-        "show_progress": "hidden",
-        "concurrency_limit": 8,
-        "api_visibility": "private",
-    }
+    shown = [tab.past, tab.talk, tab.sources, tab.hint, tab.exchanges, tab.replacing, tab.send, tab.stop, tab.new]
     plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    runs: list[Any] = [tab.send.click(**asking), tab.question.submit(**asking)]
+    asking: dict[str, Any] = {"concurrency_limit": 8, **plain}
+    inputs = [tab.question, tab.exchanges, tab.replacing, language]
+    runs: list[Any] = [
+        tab.send.click(ask, inputs, [tab.question, *shown], **asking),
+        tab.question.submit(ask, inputs, [tab.question, *shown], **asking),
+        *(
+            part.click(acted, [tab.exchanges, language], [tab.question, tabs, *shown], **asking)
+            for part in (tab.welcome, tab.past, tab.talk, tab.hint)
+        ),
+    ]
     for run in runs:
         # A last piece of a stopped run may come after the stop itself, so its end settles what is shown.
-        run.then(settled, [tab.exchanges, language], [*shown, *buttons], **plain)
-    tab.stop.click(stopped, [tab.exchanges, language], [*shown, *buttons], cancels=runs, **plain)
-    tab.new.click(cleared, [language], [*shown, tab.question, *buttons], **plain)
-    tab.welcome.click(clicked, [language], [tab.question, tabs], **plain)
+        run.then(settled, [tab.exchanges, language], shown, **plain)
+    tab.stop.click(stopped, [tab.exchanges, language], shown, cancels=runs, **plain)
+    tab.new.click(cleared, [language], [tab.question, *shown], **plain)
 
 
-def _answered(kb: KnowledgeBase, question: str, past: Exchanges, language: Language) -> Iterator[tuple[object, ...]]:
-    """Redraws while the answer comes; the last one ends the run."""
-    past = _stopped(past)
-    exchange = Exchange(question.strip()[: kb.settings.max_question_chars])
-
-    def redraw(box: object, item: Exchange, *, running: bool) -> tuple[object, ...]:
-        exchanges = (*past, item)[-_KEPT:]
-        return box, exchanges, *drawn(exchanges, language), *_buttons(exchanges, running=running)
-
-    yield redraw("", exchange, running=True)
+def _steps(kb: KnowledgeBase, question: str, past: Exchanges) -> Iterator[Exchange]:
+    """The exchange as it grows, at most one step every _REDRAW_S while text streams."""
+    exchange = Exchange(question.strip()[: kb.settings.max_question_chars])  # what is shown; kb refuses a longer one
+    yield exchange
     drawn_at = time.monotonic()
     try:
         for event in kb.ask(question, _history(past)):
             exchange = _after(exchange, event)
-            if not isinstance(event, Delta) or time.monotonic() - drawn_at > _REDRAW_S:
-                yield redraw(gr.skip(), exchange, running=True)
-                drawn_at = time.monotonic()
+            if isinstance(event, Delta) and time.monotonic() - drawn_at < _REDRAW_S:
+                continue
+            yield exchange
+            drawn_at = time.monotonic()
     except KBError as error:
-        exchange = replace(exchange, state="failed", notice=str(error))
-        yield redraw(question[: kb.settings.max_question_chars], exchange, running=False)
-        return
-    yield redraw(gr.skip(), exchange, running=False)
+        yield replace(exchange, state="failed", notice=str(error))
 
 
 def _stopped(exchanges: Exchanges) -> Exchanges:
     """The exchanges, those that seem to run marked as stopped."""
-    return tuple(replace(e, state="stopped") if e.state in ("searching", "writing") else e for e in exchanges)
+    return tuple(replace(e, state="stopped") if e.busy else e for e in exchanges[-_KEPT:])
 
 
 def _after(exchange: Exchange, event: AnswerEvent) -> Exchange:
@@ -190,10 +226,21 @@ def _history(past: Exchanges) -> list[Turn]:
     return turns
 
 
-def _buttons(exchanges: Exchanges, *, running: bool) -> tuple[Update, Update, Update]:
-    """Updates for send, stop and new."""
-    new = gr.update(visible=bool(exchanges) and not running)
-    return gr.update(visible=not running), gr.update(visible=running), new
+def _buttons(tab: AskTab, exchanges: Exchanges, *, running: bool) -> Update:
+    return {
+        tab.send: gr.update(visible=not running),
+        tab.stop: gr.update(visible=running),
+        tab.new: gr.update(visible=bool(exchanges) and not running),
+    }
+
+
+def _hint(language: Language, *, editing: bool = False) -> str:
+    """Below the question box: how the keyboard is used, or what the next question will replace."""
+    if editing:
+        keep = act_button("keep", say(language, "editing_keep"), "")
+        return f'<p class="vm-editing" role="status">{safe(say(language, "editing"))} {keep}</p>'
+    keys = f'<button type="button" class="vm-act" data-keys="1">{safe(say(language, "keys"))}</button>'
+    return f'<p class="vm-keys-hint">{safe(say(language, "keys_hint"))} {keys}</p>'
 
 
 def _empty(language: Language, *, has_documents: bool) -> str:

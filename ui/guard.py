@@ -109,8 +109,11 @@ class _Cleaned:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
+            own_policy = headers.get("Content-Security-Policy")  # a route may be stricter, as the one for PDFs is
             for name, value in _HEADERS.items():
                 headers[name] = value
+            if own_policy:
+                headers["Content-Security-Policy"] = own_policy
             if headers.get("content-type", "").startswith("text/html"):
                 self._start = message
                 return

@@ -9,8 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from kb.types import Language
+from ui import texts_ask
 
 LANGUAGES: Final[tuple[tuple[str, Language], ...]] = (("中文", "zh"), ("English", "en"))
+
+_IN_SCRIPTS = ("viewer_", "key", "page", "entry", "part", "copied", "copy_failed")
 
 TEXTS: Final[dict[Language, dict[str, str]]] = {
     "en": {
@@ -47,7 +50,7 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         # Evidence
         "evidence": "Sources",
         "evidence_empty": "The passages an answer rests on appear here.",
-        "evidence_wait": "The sources appear when the answer is complete.",
+        "evidence_wait": "The sources appear as the answer cites them.",
         "evidence_none": "This answer cites nothing.",
         "found": "Passages found ({n})",
         "nearest": "Nearest passages ({n})",
@@ -64,7 +67,6 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "viewer_close": "Close",
         "viewer_previous": "Previous page",
         "viewer_next": "Next page",
-        "viewer_zoom": "Zoom",
         "viewer_loading": "Loading the page…",
         "viewer_of": "{page} of {n}",
         "viewer_image": "Image of {page}, {title}",
@@ -119,7 +121,7 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "language_en": "English",
         "megabytes": "{n:.1f} MB",
         "kilobytes": "{n:.0f} KB",
-        "view_pages": "Look through the pages",
+        "view_pages": "Look through the pages and passages",
         "remove": "Remove…",
         "remove_question": "Remove “{title}” from the library? Its {pages} pages and {chunks} passages are deleted "
         "and no answer will cite them. This cannot be undone.",
@@ -172,7 +174,7 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "open_library": "打开资料库",
         "evidence": "来源",
         "evidence_empty": "回答所依据的段落会显示在这里。",
-        "evidence_wait": "回答完成后显示来源。",
+        "evidence_wait": "回答引用来源时即在此显示。",
         "evidence_none": "这个回答没有引用来源。",
         "found": "检索到的段落（{n}）",
         "nearest": "最接近的段落（{n}）",
@@ -188,7 +190,6 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "viewer_close": "关闭",
         "viewer_previous": "上一页",
         "viewer_next": "下一页",
-        "viewer_zoom": "缩放",
         "viewer_loading": "正在载入页面…",
         "viewer_of": "{page}，共 {n}",
         "viewer_image": "《{title}》{page}的图像",
@@ -242,7 +243,7 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "language_en": "英文",
         "megabytes": "{n:.1f} MB",
         "kilobytes": "{n:.0f} KB",
-        "view_pages": "浏览页面",
+        "view_pages": "浏览页面和段落",
         "remove": "移除…",
         "remove_question": "要从资料库中移除《{title}》吗？它的 {pages} 页、{chunks} 个段落将被删除，"
         "回答不再引用。此操作无法撤销。",
@@ -265,6 +266,9 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
     },
 }
 
+for _key, (_english, _chinese) in texts_ask.TEXTS.items():
+    TEXTS["en"][_key], TEXTS["zh"][_key] = _english, _chinese
+
 
 def language_of(value: object) -> Language:
     """The interface language that a page asks for; English for anything unknown."""
@@ -279,6 +283,6 @@ def say(language: Language, key: str, **values: object) -> str:
 def viewer_texts() -> dict[str, dict[str, str]]:
     """What viewer.js says, by language."""
     return {
-        language: {key: text for key, text in texts.items() if key.startswith(("viewer_", "page", "entry", "part"))}
+        language: {key: text for key, text in texts.items() if key.startswith(_IN_SCRIPTS)}
         for language, texts in TEXTS.items()
     }

@@ -106,7 +106,7 @@ def details(document: Document | None, language: Language) -> str:
     view = ""
     if document.state in ("ready", "draft", "superseded") and document.pages:
         text = say(language, "view_pages")
-        view = page_button(document, 1, safe(text), label=f"{text}: {title}", style="vm-link")
+        view = page_button(document, 1, text, label=f"{text}: {title}", style="vm-link", passages=True)
     return f'<h3 class="vm-details-title">{safe(title)}</h3>{view}<dl class="vm-facts">{rows}</dl>'
 
 

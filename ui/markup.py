@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kb.types import Box, Document, DocumentKind, Language
+from kb.types import Box, Citation, Document, DocumentKind, Hit, Language
 from ui.i18n import say
 
 _ENTITIES = {ord(c): f"&#{ord(c)};" for c in "&<>\"'`{}$\\"}
@@ -45,11 +45,41 @@ def page_button(
     boxes: Sequence[Box] = (),
     quote: str = "",
     style: str = "vm-link",
+    passages: bool = False,
 ) -> str:
-    """A button that opens `page` in the viewer. `content` is HTML already; everything else is text."""
+    """A button that opens `page` in the viewer, with its `passages` beside it or not."""
     points = ";".join(",".join(f"{value:.1f}" for value in box) for box in boxes)
+    beside = ' data-passages="1"' if passages else ""
     return (
         f'<button type="button" class="{style}" data-page="{page}" data-document="{safe(document.id)}"'
-        f' data-boxes="{points}" data-quote="{safe(quote[:_QUOTE_CHARS])}" aria-label="{safe(label)}">{content}'
-        "</button>"
+        f' data-boxes="{points}" data-quote="{safe(quote[:_QUOTE_CHARS])}"'
+        f'{beside} aria-label="{safe(label)}">{safe(content)}</button>'
     )
+
+
+def citation_button(citation: Citation, document: Document, content: str, language: Language, *, style: str) -> str:
+    """A button that opens the quoted lines."""
+    where = place(language, document.kind, citation.page)
+    label = say(language, "source_label", n=citation.n, title=citation.title or citation.file, page=where)
+    return page_button(
+        document, citation.page, content, label=label, boxes=citation.boxes, quote=citation.quote, style=style
+    )
+
+
+def hit_button(hit: Hit, content: str, language: Language, *, style: str, n: int = 0) -> str:
+    """A button that opens the whole passage, at its first page; `n` is its number if it stands for a mark."""
+    chunk, document = hit.chunk, hit.document
+    page = chunk.pages[0] if chunk.pages else 1
+    boxes = tuple(box for span in chunk.spans if span.page == page for box in span.boxes)
+    title, where = document.title or document.file, places(language, document.kind, chunk.pages)
+    key = "open_page" if document.kind == "pdf" else "open_entry"
+    label = f"{title}, {where}. {say(language, key)}"
+    if n:
+        label = say(language, "source_label", n=n, title=title, page=where)
+    return page_button(document, page, content, label=label, boxes=boxes, quote=chunk.text, style=style)
+
+
+def act_button(act: str, words: str, about: str) -> str:
+    """A button whose click becomes an event with `act`; `about` tells a screen reader what it acts on."""
+    label = safe(f"{words}: {about[:200]}" if about else words)
+    return f'<button type="button" class="vm-act" data-act="{safe(act)}" aria-label="{label}">{safe(words)}</button>'

@@ -67,7 +67,7 @@ def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
 
         labelled: list[Any] = [language, brand, ask_item, library_item]
         labelled += [ask_tab.question, ask_tab.send, ask_tab.stop, ask_tab.new]
-        labelled += [ask_tab.welcome, ask_tab.talk, ask_tab.sources]
+        labelled += [ask_tab.welcome, ask_tab.past, ask_tab.talk, ask_tab.sources, ask_tab.hint]
         shown = [library_tab.documents, library_tab.details, library_tab.files, library_tab.remove, library_tab.timer]
         labelled += [*library_tab.labelled, *shown]
         inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen]
@@ -88,9 +88,9 @@ def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
 
 
 def page_head() -> str:
-    """The page viewer: its colours, its script and its words."""
+    """What stands outside Gradio's container: the page viewer with its colours and words, and the keyboard's use."""
     here = Path(__file__).parent
-    script = (here / "viewer.js").read_text(encoding="utf-8")
+    script = "\n".join((here / name).read_text(encoding="utf-8") for name in ("viewer.js", "page.js"))
     style = (here / "viewer.css").read_text(encoding="utf-8")
     texts = json.dumps(viewer_texts(), ensure_ascii=False).replace("<", "\\u003c")
     return f"<style>{style}</style><script>window.vademecumTexts = {texts};\n{script}</script>"

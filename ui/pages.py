@@ -1,4 +1,4 @@
-"""Own routes beside Gradio: one page of a document, as text or as an image. What viewer.js asks for.
+"""Own routes beside Gradio: one page of a document as text, as an image or as its passages, and the original PDF.
 
 A page is addressed by document id and physical page number; nothing here takes a path. The quote that is to be marked
 comes in a POST body, so that it stays out of histories and logs. Everything is checked and answers 404 or 422.
@@ -10,17 +10,24 @@ import re
 from dataclasses import dataclass
 
 from fastapi import APIRouter, HTTPException, Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from kb.errors import KBError, ReadError
 from kb.page_image import PageImages
 from kb.store import Store
 from kb.terms import storable
-from kb.types import Box, Document, Page
+from kb.types import Box, Chunk, Document, Page
 
 _MOST_PAGES = 1_000_000  # more than any document has; a larger number is no page, whatever SQLite makes of it
 _ID = re.compile(r"[0-9a-f]{16}")
 _BOXES_CHARS = 20_000
+_PDF_HEADERS = {
+    # The browser's own PDF viewer needs object-src; nothing in the file may load or run anything.
+    "Content-Security-Policy": "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; "
+    "frame-ancestors 'none'; form-action 'none'",
+    "Cache-Control": "private, no-store",
+}
 _NO_STORE = {"Cache-Control": "private, max-age=600", "X-Content-Type-Options": "nosniff"}
 
 
@@ -53,6 +60,18 @@ class PageText(BaseModel):
     parts: list[TextPart]
 
 
+class Passage(BaseModel):
+    """A chunk that holds something of the page; `boxes` are its lines there, `pages` all it covers."""
+
+    id: str
+    position: int
+    heading: str
+    text: str
+    tokens: int
+    pages: tuple[int, ...]
+    boxes: tuple[Box, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class _Span:
     start: int
@@ -74,6 +93,30 @@ def page_routes(store: Store, images: PageImages) -> APIRouter:
         if stored is None:
             raise HTTPException(404, f"{found.file} has no page {page}.")
         return _page_text(found, stored, storable(wanted.quote))
+
+    @router.get("/passages/{document}/{page}")
+    def passages(document: str, page: int) -> list[Passage]:
+        found = _document(store, document)
+        if not 0 < page <= _MOST_PAGES:
+            raise HTTPException(404, f"{found.file} has no page {page}.")
+        return [_passage(chunk, page) for chunk in store.chunks_on_page(found.id, page)]
+
+    @router.get("/original/{document}")
+    def original(document: str) -> FileResponse:
+        found = _document(store, document)
+        if found.kind != "pdf":
+            raise HTTPException(404, f"{found.file} is no PDF; its text is shown instead.")
+        try:
+            path = store.blob(found)
+        except KBError as error:
+            raise HTTPException(503, str(error)) from None
+        return FileResponse(
+            path,
+            media_type="application/pdf",
+            filename=found.file.rsplit("/", 1)[-1],
+            content_disposition_type="inline",
+            headers=_PDF_HEADERS,
+        )
 
     @router.get("/page-image/{document}/{page}")
     def page_image(document: str, page: int, boxes: str = "") -> Response:
@@ -128,6 +171,18 @@ def _document(store: Store, key: str) -> Document:
     if found is None or found.id != key:
         raise HTTPException(404, "No such document in the library.")
     return found
+
+
+def _passage(chunk: Chunk, page: int) -> Passage:
+    return Passage(
+        id=chunk.id,
+        position=chunk.position,
+        heading=chunk.heading,
+        text=chunk.text,
+        tokens=chunk.tokens,
+        pages=chunk.pages,
+        boxes=tuple(box for span in chunk.spans if span.page == page for box in span.boxes),
+    )
 
 
 def _page_text(document: Document, page: Page, quote: str) -> PageText:

@@ -1,9 +1,11 @@
 // The page viewer: any button with data-document and data-page opens that page, with its quoted lines highlighted.
-// All text goes in through textContent or alt, never as HTML. Words come from ui/i18n.py (window.vademecumTexts).
+// Beside it, on demand, the passages that the page was cut into; focus on one outlines its lines.
+// All text goes in through textContent, value or alt, never as HTML. Words come from ui/i18n.py (window.vademecumTexts).
 (() => {
   "use strict";
   const texts = window.vademecumTexts;
-  const state = { document: "", page: 0, pages: 0, cited: 0, boxes: "", quote: "", turn: 0 };
+  const ZOOMS = [1, 1.5, 2, 3];
+  const state = { document: "", page: 0, pages: 0, cited: 0, boxes: "", quote: "", turn: 0, zoom: 0, shown: null };
   let dialog, parts;
 
   const language = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
@@ -29,54 +31,102 @@
     title.id = "vm-viewer-title";
     const where = make("p", "vm-viewer-where");
     where.setAttribute("aria-live", "polite");
-    const previous = button("vm-icon vm-previous", "‹", () => turn(-1));
-    const next = button("vm-icon vm-next", "›", () => turn(1));
-    const zoom = button("vm-icon vm-zoom", "+", () => {
-      const large = dialog.classList.toggle("vm-large");
-      zoom.setAttribute("aria-pressed", String(large));
-      zoom.textContent = large ? "−" : "+";
-      showMark();
-    });
-    const close = button("vm-icon vm-close", "×", () => dialog.close());
+    const number = make("input", "vm-number");
+    Object.assign(number, { type: "number", min: 1, inputMode: "numeric" });
+    number.addEventListener("change", () => goTo(Number(number.value)));
+    const original = make("a", "vm-original");
+    Object.assign(original, { target: "_blank", rel: "noopener noreferrer" });
+    parts = {
+      title,
+      where,
+      number,
+      original,
+      previous: button("vm-icon vm-previous", "‹", () => goTo(state.page - 1)),
+      next: button("vm-icon vm-next", "›", () => goTo(state.page + 1)),
+      smaller: button("vm-icon vm-zoom-out", "−", () => zoom(state.zoom - 1)),
+      larger: button("vm-icon vm-zoom-in", "+", () => zoom(state.zoom + 1)),
+      passages: button("vm-icon vm-passages-toggle", "¶", () => showPassages(parts.aside.hidden)),
+      close: button("vm-icon vm-close", "×", () => dialog.close()),
+      body: make("div", "vm-viewer-body"),
+      aside: make("section", "vm-viewer-passages"),
+    };
+    parts.body.tabIndex = 0;
+    parts.body.setAttribute("role", "region");
+    parts.aside.hidden = true;
     const names = make("div", "vm-viewer-names");
-    names.append(title, where);
+    names.append(title, where, original);
     const tools = make("div", "vm-viewer-tools");
-    tools.append(previous, next, zoom, close);
+    tools.append(parts.previous, number, parts.next, parts.smaller, parts.larger, parts.passages, parts.close);
     const header = make("header", "vm-viewer-head");
     header.append(names, tools);
-    const body = make("div", "vm-viewer-body");
-    body.tabIndex = 0;
-    dialog.append(header, body);
+    const main = make("div", "vm-viewer-main");
+    main.append(parts.body, parts.aside);
+    dialog.append(header, main);
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
-    dialog.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowLeft") turn(-1);
-      if (event.key === "ArrowRight") turn(1);
-    });
+    dialog.addEventListener("keydown", onKey);
     document.body.append(dialog);
-    parts = { title, where, previous, next, zoom, close, body };
+  }
+
+  function onKey(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.target === parts.number) return;
+    const act = {
+      ArrowLeft: () => goTo(state.page - 1),
+      ArrowRight: () => goTo(state.page + 1),
+      "+": () => zoom(state.zoom + 1),
+      "=": () => zoom(state.zoom + 1),
+      "-": () => zoom(state.zoom - 1),
+      0: () => zoom(0),
+      p: () => showPassages(parts.aside.hidden),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
   }
 
   function open(data) {
     if (!dialog) build();
     const page = Number(data.page);
     Object.assign(state, { document: data.document, page, cited: page, boxes: data.boxes || "", quote: data.quote || "" });
-    for (const [name, key] of [["previous", "previous"], ["next", "next"], ["zoom", "zoom"], ["close", "close"]]) {
+    const names = { previous: "previous", next: "next", smaller: "smaller", larger: "larger", passages: "passages", close: "close", number: "number", body: "page", aside: "passages_of" };
+    for (const [name, key] of Object.entries(names)) {
       parts[name].setAttribute("aria-label", say(`viewer_${key}`));
-      parts[name].title = say(`viewer_${key}`);
+      if (name !== "body" && name !== "aside") parts[name].title = say(`viewer_${key}`);
     }
+    parts.original.textContent = say("viewer_original");
+    parts.original.hidden = true;
     parts.title.textContent = "";
+    parts.aside.replaceChildren();
+    zoom(0);
     if (!dialog.open) dialog.showModal();
+    if (data.passages) showPassages(true);
     show();
   }
 
-  function turn(step) {
-    const page = state.page + step;
-    if (page < 1 || page > state.pages) return;
+  function goTo(page) {
+    if (!Number.isInteger(page) || page < 1 || page > state.pages) {
+      parts.number.value = String(state.page);
+      return;
+    }
     state.page = page;
     show();
   }
 
+  function zoom(step) {
+    state.zoom = Math.min(Math.max(step, 0), ZOOMS.length - 1);
+    dialog.style.setProperty("--vm-zoom", String(ZOOMS[state.zoom]));
+    parts.smaller.disabled = state.zoom === 0;
+    parts.larger.disabled = state.zoom === ZOOMS.length - 1;
+    showMark();
+  }
+
   const word = (kind) => ({ pdf: "page", records: "entry", monographs: "entry" })[kind] || "part";
+
+  const ask = (quote) =>
+    fetch(`page/${state.document}/${state.page}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ quote }),
+    });
 
   async function show() {
     const turnNumber = ++state.turn;
@@ -85,11 +135,7 @@
     dialog.setAttribute("aria-busy", "true");
     let page;
     try {
-      const answer = await fetch(`page/${state.document}/${state.page}`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ quote: cited ? state.quote : "" }),
-      });
+      const answer = await ask(cited ? state.quote : "");
       if (!answer.ok) throw new Error((await answer.json()).detail);
       page = await answer.json();
     } catch (error) {
@@ -98,10 +144,16 @@
     }
     if (turnNumber !== state.turn) return;
     state.pages = page.pages;
+    state.shown = page;
     parts.title.textContent = page.title || page.file;
     const here = say(word(page.kind), { n: page.page }) + (page.label && page.label !== String(page.page) ? ` · ${page.label}` : "");
     parts.previous.disabled = page.page <= 1;
     parts.next.disabled = page.page >= page.pages;
+    parts.number.value = String(page.page);
+    parts.number.max = String(page.pages);
+    parts.original.hidden = page.kind !== "pdf";
+    if (page.kind === "pdf") parts.original.href = `original/${page.document}#page=${page.page}`;
+    if (!parts.aside.hidden) loadPassages();
     if (page.kind === "pdf") await showImage(page, here, cited, turnNumber);
     else showText(page, "");
     if (turnNumber !== state.turn) return;
@@ -157,13 +209,68 @@
   }
 
   function showMark() {
-    const anchor = parts.body.querySelector(".vm-anchor, .vm-anchor-mark");
+    const anchor = parts.body.querySelector(".vm-outline, .vm-anchor, .vm-anchor-mark");
     if (!anchor) {
       parts.body.scrollTop = 0;
       return;
     }
     const offset = anchor.getBoundingClientRect().top - parts.body.getBoundingClientRect().top;
     parts.body.scrollTop += offset - parts.body.clientHeight / 3;
+  }
+
+  // -- the passages of the page ----------------------------------------------------------------------------------
+
+  function showPassages(visible) {
+    parts.aside.hidden = !visible;
+    parts.passages.setAttribute("aria-pressed", String(visible));
+    if (visible && state.shown && state.shown.page === state.page) loadPassages();
+    if (!visible) outline([]);
+  }
+
+  async function loadPassages() {
+    const turnNumber = state.turn;
+    const answer = await fetch(`passages/${state.document}/${state.page}`).catch(() => null);
+    const found = answer && answer.ok ? await answer.json() : [];
+    if (turnNumber !== state.turn) return;
+    const heading = make("h3", "vm-viewer-passages-title", say("viewer_passages_count", { n: found.length }));
+    const list = make("ol", "vm-passage-list");
+    for (const passage of found) {
+      const item = make("li", "");
+      const entry = button("vm-passage", "", () => outlinePassage(passage, true));
+      const about = [`#${passage.position + 1}`, passage.heading, say("viewer_tokens", { n: passage.tokens })].filter(Boolean).join(" · ");
+      entry.append(make("span", "vm-passage-about", about), make("span", "vm-passage-text", passage.text));
+      entry.addEventListener("mouseenter", () => outlinePassage(passage, false));
+      entry.addEventListener("focus", () => outlinePassage(passage, true));
+      item.append(entry);
+      list.append(item);
+    }
+    parts.aside.replaceChildren(heading, found.length ? list : make("p", "vm-muted", say("viewer_no_passages")));
+  }
+
+  async function outlinePassage(passage, scroll) {
+    const page = state.shown;
+    if (page && page.kind !== "pdf") {
+      const turnNumber = state.turn;
+      const answer = await ask(passage.text.slice(0, 4000)).catch(() => null);
+      if (!answer || !answer.ok || turnNumber !== state.turn) return;
+      showText(await answer.json(), "");
+    } else outline(passage.boxes);
+    if (scroll) showMark();
+  }
+
+  function outline(boxes) {
+    const sheet = parts.body.querySelector(".vm-sheet");
+    const page = state.shown;
+    parts.body.querySelectorAll(".vm-outline").forEach((old) => old.remove());
+    if (!sheet || !page || !(page.width > 0 && page.height > 0)) return;
+    for (const [x0, y0, x1, y1] of boxes) {
+      const box = make("span", "vm-outline");
+      box.style.left = `${(100 * x0) / page.width}%`;
+      box.style.top = `${100 * (1 - y1 / page.height)}%`;
+      box.style.width = `${(100 * (x1 - x0)) / page.width}%`;
+      box.style.height = `${(100 * (y1 - y0)) / page.height}%`;
+      sheet.append(box);
+    }
   }
 
   document.addEventListener("click", (event) => {

@@ -45,6 +45,7 @@ class ScriptedModel:
                     for start in range(0, len(HOSTILE), 7):
                         self.piece(HOSTILE[start : start + 7])
                 else:
+                    self.piece("Something first [1] ")
                     while not closed.wait(0.1):
                         self.piece("drip ")
                 self.piece("", "stop")

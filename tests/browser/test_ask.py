@@ -166,3 +166,103 @@ def test_what_a_model_writes_is_text(open_page: Open, model_app: App) -> None:
     expect(answer).to_contain_text("![x](http://outside.example/x.png)")
     assert answer.locator("img, script, a, math, iframe").count() == 0
     assert page.title() != "hacked"
+
+
+def test_marks_open_their_passage_while_the_answer_streams(open_page: Open, model_app: App) -> None:
+    page = open_page(model_app.url)
+    page.fill("#vm-question textarea", "Tell me slowly about the contraindications of Zolvarin")
+    page.click("#vm-send")
+    mark = page.locator('.vm-answer[aria-busy="true"] button.vm-mark').first
+    mark.click()
+    expect(page.locator(".vm-page-image")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#vm-sources .vm-card").first).to_contain_text("Zolvarin handbook")
+    page.click("#vm-stop")
+    expect(page.locator(".vm-stopped")).to_contain_text("incomplete")
+
+
+def test_last_question_can_be_asked_again_and_changed(open_page: Open) -> None:
+    page = open_page()
+    ask(page, ENGLISH)
+    ask(page, "Where are Zolvarin tablets stored?")
+    page.locator("#vm-talk").get_by_role("button", name="Ask again").click()
+    expect(page.locator(".vm-answer").last).to_contain_text("Store the tablets")
+    expect(page.locator(".vm-exchange")).to_have_count(2)
+    page.locator("#vm-talk").get_by_role("button", name="Edit question").click()
+    expect(page.locator("#vm-question textarea")).to_have_value("Where are Zolvarin tablets stored?")
+    expect(page.locator("#vm-hint")).to_contain_text("replaced")
+    page.fill("#vm-question textarea", "What is Zolvarin indicated for?")
+    page.click("#vm-send")
+    expect(page.locator(".vm-answer").last).to_contain_text("chronic blue fever")
+    expect(page.locator(".vm-question")).to_have_count(2)
+    expect(page.locator("#vm-past .vm-question")).to_contain_text(ENGLISH)
+    page.locator("#vm-past").get_by_role("button", name="Show sources").click()
+    expect(page.locator("#vm-sources h2")).to_contain_text("Sources of “What are the contra")
+    expect(page.locator("#vm-sources h2")).to_be_focused()
+
+
+def test_copied_answer_carries_its_references(open_page: Open) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    ask(page, ENGLISH)
+    page.get_by_role("button", name="Copy with references").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith(ENGLISH)
+    assert "References\n[" in copied
+    assert "Zolvarin handbook" in copied
+    assert "page 2" in copied
+
+
+def test_viewer_zooms_goes_to_a_page_and_opens_the_pdf_there(open_page: Open) -> None:
+    page = open_page()
+    ask(page, ENGLISH)
+    page.locator(".vm-answer button.vm-mark").first.click()
+    _viewer_shows(page, "Page 2 of 3")
+    width = page.locator(".vm-page-image").bounding_box()
+    page.keyboard.press("+")
+    wider = page.locator(".vm-page-image").bounding_box()
+    assert width
+    assert wider
+    assert wider["width"] > 1.4 * width["width"]
+    page.keyboard.press("0")
+    page.fill(".vm-number", "3")
+    page.keyboard.press("Enter")
+    _viewer_shows(page, "Page 3 of 3")
+    link = page.get_by_role("link", name="Open the PDF at this page")
+    href = str(link.get_attribute("href"))
+    assert href.endswith("#page=3")
+    answer = page.request.get(page.url + href)
+    assert answer.body().startswith(b"%PDF")
+    assert answer.headers["content-disposition"].startswith("inline")
+
+
+def test_passages_stand_beside_the_page_and_outline_their_lines(open_page: Open) -> None:
+    page = open_page()
+    ask(page, ENGLISH)
+    page.locator(".vm-answer button.vm-mark").first.click()
+    _viewer_shows(page, "Page 2 of 3")
+    page.keyboard.press("p")
+    passage = page.locator(".vm-passage").first
+    expect(passage).to_contain_text("contraindicated")
+    passage.focus()
+    outline = page.locator(".vm-outline").first
+    expect(outline).to_be_visible()
+    box, image = outline.bounding_box(), page.locator(".vm-page-image").bounding_box()
+    assert box
+    assert image
+    assert image["x"] <= box["x"] <= box["x"] + box["width"] <= image["x"] + image["width"]
+    page.keyboard.press("p")
+    expect(page.locator(".vm-outline")).to_have_count(0)
+
+
+def test_shortcuts_are_told_and_work(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_contain_text("Go to the question box")
+    page.keyboard.press("Escape")
+    ask(page, ENGLISH)
+    page.locator(".vm-answer button.vm-mark").first.focus()
+    page.keyboard.press("Alt+q")
+    expect(page.locator("#vm-question textarea")).to_be_focused()
+    page.keyboard.press("Alt+n")
+    expect(page.locator(".vm-empty")).to_be_visible()

@@ -16,7 +16,7 @@ import kb.page_image
 from kb.errors import ReadError
 from kb.page_image import PageImages, draw_page
 from kb.store import Store
-from kb.types import Document, Line, Page
+from kb.types import Chunk, Document, Line, Page, Span
 from tests.ingest.tiny_pdf import Sheet, Text, lines, pdf
 from ui.pages import mark_quote, page_routes, parse_boxes
 
@@ -68,6 +68,28 @@ def test_highlight_lies_where_the_quoted_line_is(client: TestClient, document: D
     assert yellow(image, 190 / 400, 1 - 545 / 600)
     assert not yellow(image, 300 / 400, 1 - 545 / 600)
     assert not yellow(image, 190 / 400, 0.5)
+
+
+def test_original_opens_in_the_browser_and_may_load_nothing(client: TestClient, document: Document) -> None:
+    answer = client.get(f"/original/{document.id}")
+    assert answer.content.startswith(b"%PDF")
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"].startswith("inline")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    part = client.get(f"/original/{document.id}", headers={"range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, b"%PDF")
+    for wrong in (document.id[:8], "../../etc/passwd", "0" * 16, document.file, document.sha256):
+        assert client.get(f"/original/{wrong}").status_code == 404
+
+
+def test_passages_of_a_page_bring_their_lines(client: TestClient, store: Store, document: Document) -> None:
+    chunk = Chunk("c1", document.id, 0, "First line", "1 Use", (Span(0, 10, 1, (BOX,)),), "en", 3)
+    store.finish_document(replace(document, state="reading"), [chunk])
+    (passage,) = client.get(f"/passages/{document.id}/1").json()
+    assert (passage["text"], passage["heading"], passage["boxes"]) == ("First line", "1 Use", [list(BOX)])
+    assert client.get(f"/passages/{document.id}/2").json() == []
+    assert client.get(f"/passages/{document.id}/0").status_code == 404
+    assert client.get(f"/passages/{'0' * 16}/1").status_code == 404
 
 
 def test_highlight_follows_crop_box_and_rotation(tmp_path: Path) -> None:

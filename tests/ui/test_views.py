@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.testing import make_hit
-from kb.types import Answer, Citation, Document, Hit
+from kb.types import Answer, Citation, Document, Hit, Language
 from ui.adding import Batch
-from ui.answer_view import Exchange, conversation, evidence
+from ui.answer_view import Exchange, earlier, latest
+from ui.evidence_view import evidence
 from ui.library_view import details, table
 from ui.markup import places, safe
 
@@ -35,7 +36,12 @@ class Tags(HTMLParser):
         self.text += data
 
     def buttons(self) -> list[dict[str, str | None]]:
-        return [attributes for tag, attributes in self.tags if tag == "button"]
+        """Those that open a page."""
+        return [attributes for tag, attributes in self.tags if tag == "button" and "data-page" in attributes]
+
+
+def conversation(exchanges: list[Exchange], language: Language) -> str:
+    return earlier(exchanges, language) + latest(exchanges, language)
 
 
 def cite(hit: Hit, n: int, quote: str, page: int = 1) -> Citation:
@@ -98,11 +104,35 @@ def test_marks_of_one_passage_open_the_line_they_follow() -> None:
     assert [button["data-page"] for button in worded] == ["3", "4"]
 
 
-def test_mark_without_citation_is_no_link() -> None:
+def test_marks_open_the_passage_while_the_answer_streams_and_nothing_if_there_is_none() -> None:
     hit = make_hit("Alpha.")
     assert Tags(conversation([done("Alpha. [9]", (hit,), ())], "en")).buttons() == []
     streaming = Exchange("Why?", "writing", "Alpha. [1]", hits=(hit,))
-    assert Tags(conversation([streaming], "en")).buttons() == []
+    assert [button["data-quote"] for button in Tags(conversation([streaming], "en")).buttons()] == ["Alpha."]
+    ahead = Exchange("Why?", "writing", "Alpha. [2]", hits=(hit,))
+    assert Tags(conversation([ahead], "en")).buttons() == []
+
+
+def test_sources_name_edition_and_issue_date_and_show_what_is_cited_so_far() -> None:
+    first, second = make_hit("Alpha."), make_hit("Beta.", position=1)
+    first = replace(first, document=replace(first.document, edition="3rd", issued="2024-05"))
+    streaming = Exchange("Why?", "writing", "Beta. [2] Alpha. [1", hits=(first, second))
+    cards = evidence(streaming, "en").split('<details class="vm-found"')[0]
+    assert "Beta." in cards
+    assert "Alpha." not in cards
+    finished = evidence(done("Alpha. [1]", (first, second), (cite(first, 1, "Alpha."),)), "en")
+    assert "Edition 3rd · issued 2024-05" in finished
+    assert "版次 3rd · 2024-05 发布" in evidence(done("Alpha. [1]", (first,), (cite(first, 1, "Alpha."),)), "zh")
+
+
+def test_copied_answer_carries_its_references() -> None:
+    hit = make_hit("Alpha.", title="Handbook", heading="2 Doses")
+    hit = replace(hit, document=replace(hit.document, edition="3rd", issued="2024-05"))
+    html = conversation([done("Alpha. [1]", (hit,), (cite(hit, 1, "Alpha.", 7),))], "en")
+    (copied,) = [a["data-copy"] for tag, a in Tags(html).tags if tag == "button" and "data-copy" in a]
+    assert copied == (
+        "Why?\n\nAlpha. [1]\n\nReferences\n[1] Handbook, edition 3rd, issued 2024-05, 2 Doses, page 7: “Alpha.”\n"
+    )
 
 
 def test_answer_abstention_failure_and_stop_look_different() -> None:

@@ -1,0 +1,130 @@
+// The page's own conveniences: copying an answer with its references, keyboard shortcuts, focus on the sources.
+// What is shown goes in through textContent. Words come from ui/i18n.py (window.vademecumTexts).
+(() => {
+  "use strict";
+  const language = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
+  const say = (key) => window.vademecumTexts[language()][key];
+  const press = (selector) => document.querySelector(selector)?.click();
+  const make = (tag, className, text = "") => {
+    const element = document.createElement(tag);
+    element.className = className;
+    element.textContent = text;
+    return element;
+  };
+
+  // -- copying ---------------------------------------------------------------------------------------------------
+
+  // Without https the clipboard interface is absent (a ward computer reaching a server by name); the old way works.
+  async function copy(text) {
+    if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+    const area = make("textarea", "vm-sr", "");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) throw new Error("refused");
+  }
+
+  async function onCopy(button) {
+    const before = button.dataset.words || button.textContent;
+    button.dataset.words = before;
+    try {
+      await copy(button.dataset.copy);
+      button.textContent = say("copied");
+    } catch {
+      button.textContent = say("copy_failed");
+    }
+    setTimeout(() => (button.textContent = before), 2500);
+  }
+
+  // -- the sources of an earlier answer --------------------------------------------------------------------------
+
+  function focusSources() {
+    document.querySelector("#vm-sources .vm-side-title")?.focus();
+  }
+
+  function whenSourcesChange(act) {
+    const panel = document.querySelector("#vm-sources");
+    if (!panel) return;
+    const watch = new MutationObserver(() => {
+      watch.disconnect();
+      act();
+    });
+    watch.observe(panel, { childList: true, subtree: true, characterData: true });
+    setTimeout(() => watch.disconnect(), 10000);
+  }
+
+  // -- a new question comes into view ----------------------------------------------------------------------------
+
+  let seen = 0;
+  new MutationObserver(() => {
+    const count = document.querySelectorAll(".vm-exchange").length;
+    if (count > 1 && count > seen) {
+      const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+      document.querySelector("#vm-talk .vm-exchange")?.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
+    }
+    seen = count;
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
+  // -- keyboard --------------------------------------------------------------------------------------------------
+
+  const KEYS = [
+    ["Enter", "key_ask"],
+    ["Shift+Enter", "key_newline"],
+    ["Alt+Q", "key_question"],
+    ["Alt+N", "key_new"],
+    ["Alt+S", "key_stop"],
+    ["Alt+R", "key_sources"],
+    ["← →", "key_turn"],
+    ["+ − 0", "key_zoom"],
+    ["P", "key_passages"],
+    ["Esc", "key_close"],
+    ["Alt+K", "key_keys"],
+  ];
+  const ACTS = {
+    KeyQ: () => document.querySelector("#vm-question textarea")?.focus(),
+    KeyN: () => press("#vm-new"),
+    KeyS: () => press("#vm-stop"),
+    KeyR: focusSources,
+    KeyK: showKeys,
+  };
+
+  function showKeys() {
+    document.querySelector(".vm-keys")?.remove();
+    const dialog = make("dialog", "vm-keys");
+    const title = make("h2", "vm-keys-title", say("keys"));
+    title.id = "vm-keys-title";
+    dialog.setAttribute("aria-labelledby", title.id);
+    const list = make("dl", "vm-keys-list");
+    for (const [keys, meaning] of KEYS) {
+      const term = make("dt", "");
+      term.append(make("kbd", "", keys));
+      list.append(term, make("dd", "", say(meaning)));
+    }
+    const close = make("button", "vm-icon vm-close", "×");
+    close.type = "button";
+    close.setAttribute("aria-label", say("viewer_close"));
+    close.addEventListener("click", () => dialog.close());
+    dialog.append(title, close, list);
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    dialog.addEventListener("close", () => dialog.remove());
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (!event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || !ACTS[event.code]) return;
+    if (document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    ACTS[event.code]();
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest("button") : null;
+    if (!button) return;
+    if (button.dataset.copy) onCopy(button);
+    if (button.dataset.keys) showKeys();
+    if ((button.dataset.act || "").startsWith("sources:")) whenSourcesChange(focusSources);
+  });
+})();

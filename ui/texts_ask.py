@@ -1,0 +1,58 @@
+"""Words of the Ask tab's answers, sources and page viewer: key → (English, Chinese). Part of ui.i18n."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXTS: Final[dict[str, tuple[str, str]]] = {
+    # What can be done with an answer
+    "actions": ("For this answer", "对此回答"),
+    "copy": ("Copy with references", "复制（含出处）"),
+    "copied": ("Copied", "已复制"),
+    "copy_failed": ("The browser refused to copy", "浏览器未允许复制"),
+    "retry": ("Ask again", "重新回答"),
+    "edit": ("Edit question", "修改问题"),
+    "show_sources": ("Show sources", "显示来源"),
+    "editing": (
+        "You are changing your last question: it is replaced when you ask.",
+        "您正在修改上一个问题：提问后将替换它。",
+    ),
+    "editing_keep": ("Leave it as it was", "保持原样"),
+    "nearest_hint": (
+        "Try other words, or see in the Library whether the document you expect is there.",
+        "可换一种问法，或到资料库查看是否收录了相应文档。",
+    ),
+    # Sources
+    "sources_of": ("Sources of “{question}”", "“{question}”的来源"),
+    "edition_is": ("Edition {edition}", "版次 {edition}"),
+    "issued_is": ("issued {date}", "{date} 发布"),
+    "exact_lines_follow": (
+        "The exact lines are marked when the answer is complete.",
+        "回答完成后标出具体行。",
+    ),
+    # Page viewer
+    "viewer_smaller": ("Smaller (−)", "缩小（−）"),
+    "viewer_larger": ("Larger (+)", "放大（+）"),
+    "viewer_number": ("Go to page", "转到页"),
+    "viewer_page": ("The page", "页面"),
+    "viewer_passages": ("Passages of this page (P)", "本页的段落（P）"),
+    "viewer_passages_of": ("Passages of this page", "本页的段落"),
+    "viewer_passages_count": ("Passages of this page: {n}", "本页的段落：{n}"),
+    "viewer_no_passages": ("No passage was made from this page.", "此页没有切出段落。"),
+    "viewer_tokens": ("{n} tokens", "{n} 个词元"),
+    "viewer_original": ("Open the PDF at this page", "在 PDF 中打开此页"),
+    # Keyboard
+    "keys": ("Keyboard shortcuts", "键盘快捷键"),
+    "keys_hint": ("Enter asks, Shift+Enter starts a new line.", "按 Enter 提问，按 Shift+Enter 换行。"),
+    "key_ask": ("Ask", "提问"),
+    "key_newline": ("New line in the question", "问题换行"),
+    "key_question": ("Go to the question box", "转到问题框"),
+    "key_new": ("New conversation", "新对话"),
+    "key_stop": ("Stop the answer", "停止回答"),
+    "key_sources": ("Go to the sources", "转到来源"),
+    "key_turn": ("Page viewer: previous and next page", "查看原页：上一页、下一页"),
+    "key_zoom": ("Page viewer: larger, smaller, whole width", "查看原页：放大、缩小、适合宽度"),
+    "key_passages": ("Page viewer: passages of the page", "查看原页：本页的段落"),
+    "key_close": ("Close the viewer or this list", "关闭查看器或本列表"),
+    "key_keys": ("This list", "本列表"),
+}

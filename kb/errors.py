@@ -2,7 +2,11 @@
 
 KBError
 ├── UsageError        wrong argument or setting; exit code 2
-│   └── IndexMismatch  the index was built by another embedder or chunker
+│   ├── IndexMismatch  the index was built by another embedder or chunker
+│   └── NotFound       no such thing, or it belongs to someone else
+├── AccessDenied      the role may not do this, or nobody is signed in
+│   ├── LoginRefused   wrong name or password, or a disabled account
+│   └── TooManyTries   wrong passwords came too fast; says when to try again
 ├── HomeError         the home directory cannot be used (not ours, not writable, in use)
 │   └── HomeBusy       another process holds it
 ├── StoreError        the catalog cannot be read or written (full disk, newer schema)
@@ -24,6 +28,26 @@ class UsageError(KBError):
 
 class IndexMismatch(UsageError):
     """The live index belongs to another embedder than the one configured."""
+
+
+class NotFound(UsageError):
+    """No such thing; what belongs to someone else reads the same."""
+
+
+class AccessDenied(KBError):
+    """The caller may not do this."""
+
+
+class LoginRefused(AccessDenied):
+    """Wrong name or password. Never says which."""
+
+
+class TooManyTries(AccessDenied):
+    """Too many wrong passwords. `retry_after_s` says when the next one will be looked at."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class HomeError(KBError):

@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -95,4 +95,91 @@ vectors = Table(
     Column("embedder", String, primary_key=True),
     Column("chunk", Integer, ForeignKey("chunks.number", ondelete="CASCADE"), primary_key=True, index=True),
     Column("vector", LargeBinary, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("password", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("disabled", Integer, nullable=False),
+    Column("created", String, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String, primary_key=True),  # SHA-256 of what the browser holds
+    Column("user", String, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("created", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("secret", String, nullable=False, unique=True),  # SHA-256 of the key
+    Column("user", String, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("label", String, nullable=False),
+    Column("created", String, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("created", String, nullable=False),
+    Column("updated", String, nullable=False),
+    Index("conversations_of_owner", "owner", "updated"),
+)
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("conversation", String, ForeignKey("conversations.id", ondelete="CASCADE"), nullable=True),
+    Column("position", Integer, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("via", String, nullable=False),
+    Column("asked", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("searched_as", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("notice", Text, nullable=False),
+    Column("answer", Text, nullable=False),  # JSON of kb.types.Answer without its hits; empty until finished
+    Column("hits", Text, nullable=False),  # JSON: ids, places, scores and ranks
+    Column("timings", Text, nullable=False),  # JSON: step → seconds
+    Index("exchanges_of_conversation", "conversation", "position"),
+    Index("exchanges_by_age", "asked"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("exchange", String, ForeignKey("exchanges.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("author", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("correction", Text, nullable=False),
+    Column("given", String, nullable=False),
+    Column("handled", String, nullable=False),  # what review made of it; empty while it waits
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("object", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
 )

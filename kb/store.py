@@ -217,6 +217,16 @@ class Store:
                 found.update((row.number, _chunk(row)) for row in connection.execute(query))
         return found
 
+    def chunks_by_id(self, ids: Iterable[str]) -> dict[str, Chunk]:
+        """The chunks of these ids; ids that are gone are absent."""
+        wanted = sorted(set(ids))
+        found: dict[str, Chunk] = {}
+        with self.reading() as connection:
+            for start in range(0, len(wanted), _BATCH):
+                query = sa.select(chunks).where(chunks.c.id.in_(wanted[start : start + _BATCH]))
+                found.update((row.id, _chunk(row)) for row in connection.execute(query))
+        return found
+
     def documents_by_id(self, ids: Iterable[str]) -> dict[str, Document]:
         """The documents of these ids."""
         query = sa.select(documents).where(documents.c.id.in_(sorted(set(ids))))
@@ -384,6 +394,7 @@ def _connect(path: Path, *, read_only: bool) -> sa.Engine:
             if not read_only:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten: questions may be private
             connection.execute("PRAGMA foreign_keys=ON")
         except pysqlite3.DatabaseError:
             connection.close()

@@ -20,7 +20,7 @@ from kb.errors import KBError, NotFound, StoreError
 from kb.knowledge_base import KnowledgeBase
 from kb.retrieve import check_question
 from kb.terms import language_of
-from kb.types import Answer, AnswerEvent, Delta, Document, Finished, Found, Hit, Restart, Turn
+from kb.types import Answer, AnswerEvent, Delta, Document, Finished, Found, Hit, Restart, Scope, Turn
 
 _log = structlog.get_logger("vademecum")
 
@@ -43,10 +43,13 @@ class Service:
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    def search(self, principal: Principal, question: str, k: int | None = None) -> list[Hit]:
-        """The best passages. Raises AccessDenied or QuestionError."""
+    def search(
+        self, principal: Principal, question: str, k: int | None = None, scope: Scope | None = None
+    ) -> list[Hit]:
+        """The best passages. Raises AccessDenied, NotFound (a document in the scope) or QuestionError."""
         require(principal, Permission.ASK)
-        hits = self.kb.search(question, k)
+        self._check_scope(principal, scope)
+        hits = self.kb.search(question, k, scope)
         self.audit.record(principal, "asked", via="search")
         return hits
 
@@ -57,21 +60,30 @@ class Service:
         *,
         conversation: str = "",
         history: Sequence[Turn] | None = None,
+        scope: Scope | None = None,
         via: str = "web",
         answering: Ask | None = None,
     ) -> Asking:
         """Begin to answer; iterate over the result for the events.
 
         In a `conversation` the earlier exchanges are the history, unless one is given. `answering` stands in for
-        KnowledgeBase.ask where the question goes with choices (a collection, a date). Raises AccessDenied, NotFound,
-        QuestionError or StoreError.
+        KnowledgeBase.ask. Raises AccessDenied, NotFound, QuestionError or StoreError.
         """
         require(principal, Permission.ASK)
+        self._check_scope(principal, scope)
         question = check_question(question, self.kb.settings.max_question_chars)
         if history is None:
             history = self.conversations.history(principal, conversation) if conversation else ()
         exchange = self.conversations.begin(principal, question, conversation=conversation, via=via)
-        return Asking(self.conversations, exchange, answering or self.kb.ask, history)
+
+        def plainly(question: str, history: Sequence[Turn]) -> Iterator[AnswerEvent]:
+            return self.kb.ask(question, history, scope)
+
+        return Asking(self.conversations, exchange, answering or plainly, history)
+
+    def _check_scope(self, principal: Principal, scope: Scope | None) -> None:
+        for document in scope.documents if scope else ():
+            self.document(principal, document)
 
     # -- documents -----------------------------------------------------------------------------------------------
 
@@ -97,8 +109,8 @@ class Service:
 
 
 def visible(principal: Principal, document: Document) -> bool:
-    """Whether this principal may know of the document: readers see those that answer, curators all."""
-    return document.state == "ready" or principal.may(Permission.SEE_UNPUBLISHED)
+    """Whether this principal may know of the document: readers see published and superseded ones, curators all."""
+    return document.state in ("ready", "superseded") or principal.may(Permission.SEE_UNPUBLISHED)
 
 
 class Asking:

@@ -394,7 +394,9 @@ def _connect(path: Path, *, read_only: bool) -> sa.Engine:
             if not read_only:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
-                connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten: questions may be private
+                connection.execute(
+                    "PRAGMA secure_delete=ON"
+                )  # what is deleted is overwritten: questions may be private
             connection.execute("PRAGMA foreign_keys=ON")
         except pysqlite3.DatabaseError:
             connection.close()

@@ -14,7 +14,7 @@ from kb.errors import AccessDenied, ModelError, NotFound, QuestionError, StoreEr
 from kb.knowledge_base import KnowledgeBase
 from kb.service import Service, visible
 from kb.settings import Settings
-from kb.types import Answer, AnswerEvent, Delta, Finished, Found, Hit, Restart, Turn
+from kb.types import Answer, AnswerEvent, Delta, Finished, Found, Hit, Restart, Scope, Turn
 from tests.conftest import Adder, document_of
 
 LI = Principal("li", "Li", "reader")
@@ -137,6 +137,9 @@ def test_readers_see_what_answers_and_remove_nothing(service: Service) -> None:
         service.document(LI, reading.id)
     with pytest.raises(NotFound):
         service.document(LI, document.file)
+    for ask in (service.ask, service.search):
+        with pytest.raises(NotFound):
+            ask(LI, "what does it say?", scope=Scope(documents=(reading.id,)))
     with pytest.raises(AccessDenied):
         service.remove(LI, document.id)
     service.remove(SINGLE, document.id)

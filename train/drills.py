@@ -1,0 +1,144 @@
+"""Reading drills for a small model: passages of single fields in, conversations of several questions about them out.
+
+Real fields alone teach a small model to recite the training drugs. So in a share of the drills the passages are made
+up: names and values of random pieces (nothing can be recited, all must be read), or values spliced from two real ones.
+Several questions share one reading of the passages; a fifth of them has no answer there.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["real", "spliced", "random"]
+Asker = Callable[[random.Random, str, str], str]
+"""(chance, field, name) → a question for that field of that drug."""
+Shower = Callable[[Sequence[str], str], list[dict[str, str]]]
+"""(passages, question) → the messages before the answer."""
+
+_UNANSWERABLE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of one drug."""
+
+    name: str
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrillPlan:
+    """Shares of the kinds, and sizes."""
+
+    spliced: float = 0.3
+    random: float = 0.4
+    questions: int = 3
+    longest: int = 80
+    """Characters of the longest value."""
+
+
+def drills(
+    fields: Sequence[Field],
+    pieces: Sequence[str],
+    plan: DrillPlan,
+    *,
+    ask: Asker,
+    show: Shower,
+    not_mentioned: str,
+    seed: int,
+) -> Iterator[list[dict[str, str]]]:
+    """Endless conversations (chat messages). `pieces` are what random values are made of: the tokenizer's tokens."""
+    chance = random.Random(seed)
+    by_name: dict[str, list[Field]] = {}
+    for one in fields:
+        if len(one.value) <= plan.longest:
+            by_name.setdefault(one.name, []).append(one)
+    drugs = list(by_name.values())
+    values = [one.value for own in drugs for one in own]
+    names = sorted({one.field for own in drugs for one in own})
+    while True:
+        shown = _passages(chance, drugs)
+        kind = _kind(chance, plan)
+        if kind != "real":
+            shown = _made_up(chance, shown, kind, pieces, values, by_name, plan.longest)
+        asked = _questions(chance, shown, names, list(by_name), plan.questions)
+        texts = [f"{one.name}\n{one.field}:{one.value}" for one in shown]
+        messages: list[dict[str, str]] = []
+        for number, (name, field, answer) in enumerate(asked):
+            question = ask(chance, field, name)
+            messages += show(texts, question) if number == 0 else [{"role": "user", "content": question}]
+            messages.append({"role": "assistant", "content": answer or not_mentioned})
+        if messages:
+            yield messages
+
+
+def _kind(chance: random.Random, plan: DrillPlan) -> Kind:
+    at = chance.random()
+    return "random" if at < plan.random else "spliced" if at < plan.random + plan.spliced else "real"
+
+
+def _passages(chance: random.Random, drugs: Sequence[Sequence[Field]]) -> list[Field]:
+    """One to three fields of one drug, one or two of others; half of those the same field."""
+    own = chance.choice(drugs)
+    shown = chance.sample(list(own), min(len(own), chance.choice((1, 2, 2, 3))))
+    for _ in range(chance.choice((1, 1, 2))):
+        other = chance.choice(drugs)
+        if other[0].name == own[0].name:
+            continue
+        same = [one for one in other if one.field == chance.choice(shown).field]
+        shown.append(same[0] if same and chance.random() < 0.5 else chance.choice(other))
+    chance.shuffle(shown)
+    return shown
+
+
+def _made_up(
+    chance: random.Random,
+    shown: Sequence[Field],
+    kind: Kind,
+    pieces: Sequence[str],
+    values: Sequence[str],
+    real: Mapping[str, object],
+    longest: int,
+) -> list[Field]:
+    names: dict[str, str] = {}
+    made = []
+    for one in shown:
+        if one.name not in names:
+            names[one.name] = _random(chance, pieces, 1, 4) if kind == "random" else chance.choice(list(real))
+        value = _random(chance, pieces, 2, 24) if kind == "random" else _spliced(chance, values, longest)
+        made.append(Field(names[one.name], one.field, value))
+    return made
+
+
+def _random(chance: random.Random, pieces: Sequence[str], fewest: int, most: int) -> str:
+    return "".join(chance.choice(pieces) for _ in range(chance.randint(fewest, most)))
+
+
+def _spliced(chance: random.Random, values: Sequence[str], longest: int) -> str:
+    first, second = chance.choice(values), chance.choice(values)
+    value = (first[: chance.randint(0, len(first))] + second[chance.randint(0, len(second)) :])[:longest]
+    return value if len(value) > 3 else first
+
+
+def _questions(
+    chance: random.Random, shown: Sequence[Field], fields: Sequence[str], names: Sequence[str], most: int
+) -> list[tuple[str, str, str]]:
+    """(name, field, answer) of `most` questions or fewer; an empty answer: the passages do not say."""
+    answers = {(one.name, one.field): one.value for one in shown}
+    asked: list[tuple[str, str, str]] = []
+    for _ in range(most):
+        if chance.random() < _UNANSWERABLE:
+            name = chance.choice(shown).name if chance.random() < 0.6 else chance.choice(names)
+            field = chance.choice(fields) if chance.random() < 0.6 else chance.choice(shown).field
+            answer = ""
+            if (name, field) in answers:
+                continue
+        else:
+            (name, field), answer = chance.choice(list(answers.items()))
+        if all((name, field) != (n, f) for n, f, _ in asked):
+            asked.append((name, field, answer))
+    return asked

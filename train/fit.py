@@ -1,0 +1,412 @@
+"""Carry out a run: packed rows and a model folder in, checkpoints and a final model out. transformers' Trainer trains.
+
+Ours are four things around it: logits are computed only where a token carries loss; a checkpoint is sealed or absent
+(train.checkpoints); a loss or weight that is no finite number stops the run before it is saved; progress goes to the
+run's row. The same code runs in one process and under DeepSpeed's launcher (train.launch), on GPUs and on CPUs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
+
+from kb.errors import KBError, UsageError
+from train import checkpoints
+from train.deepspeed_config import deepspeed_config, prepare_distributed
+from train.packing import IGNORED, Encoded, Packed, collate
+from train.recipe import Plan, Recipe
+
+FINAL = "final"
+METRICS = "metrics.jsonl"
+_HELD_OUT_ROWS = 64
+
+
+class NotFinite(KBError):
+    """The loss or a weight is no finite number; the last good checkpoint is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    trained_tokens: int
+    tokens: int
+    seconds: float
+    memory_mb: float
+
+    @property
+    def eta_s(self) -> float:
+        return self.seconds / self.step * (self.steps - self.step) if self.step else 0.0
+
+
+Report = Callable[[Progress], bool]
+"""Told of progress by the first process; False asks the run to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended: the steps done, the final model, the loss on held-out rows before and after."""
+
+    steps: int
+    stopped: bool
+    model: Path
+    held_out_loss: float | None
+
+
+class _Rows(Dataset[list[Encoded]]):
+    def __init__(self, packed: Packed) -> None:
+        self._packed = packed
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, number: int) -> list[Encoded]:
+        return self._packed.row(number)
+
+
+class _Trainer(Trainer):
+    """transformers' Trainer with our loss and our way to write checkpoints."""
+
+    def __init__(self, run: Path, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._run = run
+        self._kept: torch.Tensor | None = None
+        self.seen = self.seen_trained = 0
+        self.loss_is_scaled_for_ga = True  # compute_loss divides by the tokens of the whole step
+        self.model_accepts_loss_kwargs = True  # have those tokens counted
+        head = self.accelerator.unwrap_model(self.model).get_output_embeddings()
+        head.register_forward_pre_hook(self._only_trained)
+
+    def _only_trained(self, module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> Any:
+        """Before the output layer: keep the states whose next token carries loss; (rows, n, d) → (1, kept, d)."""
+        return None if self._kept is None else (inputs[0][self._kept][None], *inputs[1:])
+
+    def compute_loss(
+        self, model: Any, inputs: Mapping[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        inputs = dict(inputs)
+        labels = inputs.pop("labels")
+        targets = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+        kept = targets != IGNORED
+        self.seen += labels.numel()
+        self.seen_trained += int(kept.sum())
+        self._kept = kept
+        try:
+            outputs = model(**inputs, use_cache=False)
+        finally:
+            self._kept = None
+        losses = torch.nn.functional.cross_entropy(outputs.logits[0].float(), targets[kept], reduction="sum")
+        count = kept.sum() if num_items_in_batch is None else num_items_in_batch
+        loss = losses / torch.clamp(torch.as_tensor(count, device=losses.device), min=1)
+        if num_items_in_batch is not None:  # counted over all processes, whose gradients are then averaged
+            loss = loss * self.accelerator.num_processes
+        if not torch.isfinite(loss.detach()):
+            raise NotFinite(self._not_finite(f"The loss at step {self.state.global_step + 1}"))
+        return (loss, outputs) if return_outputs else loss
+
+    def _not_finite(self, what: str) -> str:
+        good = checkpoints.newest_complete(self._run)
+        kept = f"{good.name} is the last good one" if good else "no checkpoint was written yet"
+        return (
+            f"{what} is not a finite number: the run was stopped; {kept}. Lower --learning-rate, or use bf16 or fp32."
+        )
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._run / checkpoints.WRITING)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if any(not bool(torch.isfinite(_local(p)).all()) for p in self._weights().parameters()):
+            raise NotFinite(self._not_finite(f"A weight after step {self.state.global_step}"))
+        if self.args.should_save:
+            checkpoints.check_room(self._run, _checkpoint_bytes(self._weights()))
+        try:
+            super()._save_checkpoint(model, trial)
+        except OSError as error:
+            raise checkpoints.told(error, self._run) from error
+        except RuntimeError as error:  # torch's writer hides the operating system's error
+            if "PytorchStreamWriter" not in str(error) and "write" not in str(error):
+                raise
+            raise checkpoints.DiskFull(
+                f"A checkpoint could not be written to {self._run} ({str(error).splitlines()[0]}). "
+                "Free disk space, then run it again with --resume."
+            ) from error
+        self._wait_for_all()
+        if self.args.should_save:
+            written = self._run / checkpoints.WRITING / f"checkpoint-{self.state.global_step}"
+            checkpoints.seal(written, self._run)
+        self._wait_for_all()
+
+    def _weights(self) -> torch.nn.Module:
+        assert self.model is not None
+        return self.model
+
+    def _wait_for_all(self) -> None:
+        self.accelerator.wait_for_everyone()
+
+
+def _local(parameter: torch.Tensor) -> torch.Tensor:
+    """This process's share of a weight, which ZeRO-3 keeps beside the parameter."""
+    return getattr(parameter, "ds_tensor", parameter).detach()
+
+
+def _checkpoint_bytes(model: torch.nn.Module) -> int:
+    """Weights once, and for those that train two moments and a full-precision copy; a tenth for the rest."""
+    weights = sum(getattr(p, "ds_numel", p.numel()) * p.element_size() for p in model.parameters())
+    moments = sum(getattr(p, "ds_numel", p.numel()) * 12 for p in model.parameters() if p.requires_grad)
+    return int((weights + moments) * 1.1) + (1 << 20)
+
+
+class _Teller(TrainerCallback):
+    """Writes metrics.jsonl and reports; stops the run when asked to."""
+
+    def __init__(self, run: Path, report: Report | None, before_s: float) -> None:
+        self._file = run / METRICS
+        self._report = report
+        self._started = time.monotonic() - before_s
+        self.trainer: _Trainer | None = None
+        self.stopped = False
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if "loss" not in (logs or {}):
+            return
+        assert self.trainer is not None
+        processes = self.trainer.accelerator.num_processes
+        progress = Progress(
+            step=state.global_step,
+            steps=state.max_steps,
+            loss=float(logs["loss"]),
+            learning_rate=float(logs.get("learning_rate", 0.0)),
+            trained_tokens=self.trainer.seen_trained * processes,
+            tokens=self.trainer.seen * processes,
+            seconds=time.monotonic() - self._started,
+            memory_mb=_memory_mb(),
+        )
+        keep_on = True
+        if state.is_world_process_zero:
+            row = {name: getattr(progress, name) for name in Progress.__dataclass_fields__}
+            row["grad_norm"] = logs.get("grad_norm")
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            keep_on = self._report(progress) if self._report else True
+        if not _all_agree(keep_on):
+            self.stopped = True
+            control.should_save = True
+            control.should_training_stop = True
+
+
+def _all_agree(keep_on: bool) -> bool:
+    """The first process decides for all."""
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+        return keep_on
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    flag = torch.tensor([int(keep_on)], device=device)
+    torch.distributed.broadcast(flag, 0)
+    return bool(flag.item())
+
+
+def _memory_mb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def fit(plan: Plan, report: Report | None = None, *, resume: bool = False) -> Result:
+    """Train as `plan` says. Raises NotFinite, DiskFull or UsageError; what was sealed before stays."""
+    recipe = plan.recipe
+    recipe.check(cuda=torch.cuda.is_available())
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    if recipe.zero:
+        prepare_distributed()
+    arguments = _arguments(plan)
+    checkpoints.clear_unfinished(plan.folder) if arguments.should_save else None
+    tokenizer = load_tokenizer(plan.base)
+    model = _model(plan, tokenizer)
+    rows = Packed.load(plan.folder / "data" / "train")
+    teller = _Teller(plan.folder, report, _seconds_before(plan.folder) if resume else 0.0)
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    trainer = _Trainer(
+        plan.folder,
+        model=model,
+        args=arguments,
+        train_dataset=_Rows(rows),
+        data_collator=lambda batch: collate(batch, pad, packed=plan.packed),
+        callbacks=[teller],
+    )
+    teller.trainer = trainer
+    last = checkpoints.newest_complete(plan.folder) if resume else None
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    held_out = None if teller.stopped else held_out_loss(trainer.model_wrapped, plan, pad)
+    final = plan.folder / FINAL
+    _save_final(trainer, tokenizer, final)
+    return Result(trainer.state.global_step, teller.stopped, final, held_out)
+
+
+def _arguments(plan: Plan) -> TrainingArguments:
+    recipe = plan.recipe
+    cuda = torch.cuda.is_available()
+    several = int(_env("WORLD_SIZE", "1")) > 1
+    return TrainingArguments(
+        output_dir=str(plan.folder),
+        num_train_epochs=recipe.epochs,
+        max_steps=recipe.max_steps or -1,
+        per_device_train_batch_size=recipe.rows,
+        gradient_accumulation_steps=recipe.accumulate,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup,
+        weight_decay=recipe.weight_decay,
+        adam_beta2=recipe.beta2,
+        max_grad_norm=recipe.clip,
+        optim="adamw_torch",
+        neftune_noise_alpha=recipe.neftune or None,
+        bf16=recipe.precision == "bf16",
+        fp16=recipe.precision == "fp16",
+        gradient_checkpointing=recipe.recompute,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.recompute else None,
+        logging_steps=recipe.log_every,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=recipe.save_every,
+        save_total_limit=None,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        use_cpu=not cuda,
+        ddp_backend="gloo" if several and not cuda else None,
+        dataloader_pin_memory=cuda,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        disable_tqdm=True,
+        report_to="none",
+        deepspeed=deepspeed_config(recipe, cuda=cuda, world=int(_env("WORLD_SIZE", "1"))) if recipe.zero else None,
+    )
+
+
+def _env(name: str, default: str) -> str:
+    import os
+
+    return os.environ.get(name, default)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a local folder; no code of the folder is run."""
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UsageError(f"The tokenizer in {folder} cannot be loaded: {str(error).splitlines()[0]}.") from None
+
+
+def load_weights(folder: Path, dtype: torch.dtype = torch.float32, **more: Any) -> Any:
+    """A causal language model from a local folder's safetensors; pickled weights and folder code are never run."""
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **more
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise UsageError(
+            f"The model in {folder} cannot be loaded: {str(error).splitlines()[0]}. It must be a causal language model "
+            "of a known architecture with safetensors weights."
+        ) from None
+
+
+def _model(plan: Plan, tokenizer: Any) -> Any:
+    recipe = plan.recipe
+    half = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
+    more: dict[str, Any] = {"attn_implementation": "sdpa"} if plan.packed else {}
+    if recipe.lora and recipe.lora.quantised:
+        from transformers import BitsAndBytesConfig
+
+        more["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=half
+        )
+    model = load_weights(plan.base, half if recipe.lora else torch.float32, **more)
+    if recipe.lora is None:
+        return model
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    if recipe.lora.quantised:
+        model = prepare_model_for_kbit_training(  # type: ignore[no-untyped-call]
+            model, use_gradient_checkpointing=recipe.recompute
+        )
+    elif recipe.recompute:
+        model.enable_input_require_grads()
+    torch.manual_seed(recipe.seed)  # the same adapters on every process, however many there are
+    return get_peft_model(
+        model,
+        LoraConfig(
+            task_type="CAUSAL_LM",
+            r=recipe.lora.rank,
+            lora_alpha=recipe.lora.alpha,
+            lora_dropout=recipe.lora.dropout,
+            target_modules="all-linear",
+        ),
+    )
+
+
+def _save_final(trainer: _Trainer, tokenizer: Any, final: Path) -> None:
+    part = final.with_name(FINAL + ".part")
+    if trainer.args.should_save:
+        import shutil
+
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(final, ignore_errors=True)
+    trainer._wait_for_all()
+    try:
+        trainer.save_model(str(part))
+        if trainer.args.should_save:
+            tokenizer.save_pretrained(part)
+            part.rename(final)
+    except OSError as error:
+        raise checkpoints.told(error, final.parent) from error
+    trainer._wait_for_all()
+
+
+def held_out_loss(model: Any, plan: Plan, pad: int) -> float | None:
+    """Mean loss per trained token on the first held-out rows; None if there are none. e to its power: perplexity."""
+    folder = plan.folder / "data" / "validation"
+    if not folder.is_dir():
+        return None
+    rows = Packed.load(folder)
+    total, count = 0.0, 0
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        for number in range(min(len(rows), _HELD_OUT_ROWS)):
+            batch = collate([rows.row(number)], pad, packed=plan.packed)
+            batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            targets = batch.pop("labels")[:, 1:]
+            logits = model(**batch, use_cache=False).logits[:, :-1].float()
+            kept = targets != IGNORED
+            total += float(torch.nn.functional.cross_entropy(logits[kept], targets[kept], reduction="sum"))
+            count += int(kept.sum())
+    return total / count if count and math.isfinite(total) else None
+
+
+def _seconds_before(run: Path) -> float:
+    """Training seconds that earlier, killed tries of the run have spent."""
+    try:
+        last = (run / METRICS).read_text(encoding="utf-8").rstrip().rsplit("\n", 1)[-1]
+        return float(json.loads(last)["seconds"])
+    except (OSError, ValueError, KeyError):
+        return 0.0
+
+
+def worth_resuming(recipe: Recipe, folder: Path) -> bool:
+    """Whether a whole checkpoint waits there."""
+    return recipe.save_every > 0 and checkpoints.newest_complete(folder) is not None

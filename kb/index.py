@@ -14,23 +14,28 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from kb import expand
 from kb.errors import IndexMismatch, KBError, StoreError
+from kb.expand import Synonyms
 from kb.store import Store
 from kb.terms import VERSION as TERMS_VERSION
 from kb.terms import Terms, mine_words
 from kb.types import Chunk
+from kb.vector_index import VectorIndex
 
-_FORMAT = 1
+_FORMAT = 2
 _BATCH = 2000
 _QUERY_TERMS = 256  # a pasted page asks no better question than its first few hundred distinct terms
 _CURRENT = "CURRENT"
 _MUTABLE = {"meta.json", ".managed.json"}  # tantivy rewrites these; all its other files never change
+_TITLE_WEIGHT = 0.4  # of a term in title or section path, beside its weight in the text (docs/measurements.md)
+_NAME_WEIGHT = 0.4  # of another name of what was asked about
 _HEAP = 64_000_000  # bytes of tantivy's writer
 
 Progress = Callable[[int, int], None]
@@ -54,8 +59,9 @@ class PassageIndex(Protocol):
     def dense(self, vector: np.ndarray, k: int) -> list[Scored]:
         """The k chunks whose vectors have the highest inner product with `vector` (dimension,)."""
 
-    def lexical(self, question: str, k: int) -> list[Scored]:
-        """The k chunks with the highest BM25 score."""
+    def lexical(self, question: str, k: int, *, titles: bool = True, names: bool = True) -> list[Scored]:
+        """The k chunks with the highest BM25 score; `titles` counts title and section path as a field of their own,
+        `names` also looks for other names of what the question names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +71,9 @@ class _Generation:
     folder: Path | None
     manifest: dict[str, Any]
     lexical: Any  # tantivy.Index
-    dense: Any  # faiss.IndexIDMap2
+    dense: VectorIndex
     numbers: np.ndarray  # int64, ascending: chunks in the word index
+    synonyms: Synonyms = field(default_factory=Synonyms)
 
 
 class LocalIndex:
@@ -83,28 +90,53 @@ class LocalIndex:
     # -- searching -----------------------------------------------------------------------------------------------
 
     def dense(self, vector: np.ndarray, k: int) -> list[Scored]:
-        index = self._live.dense
-        if not index.ntotal:
-            return []
-        scores, numbers = index.search(np.asarray(vector, dtype=np.float32).reshape(1, -1), min(k, index.ntotal))
-        return [Scored(int(n), float(s)) for n, s in zip(numbers[0], scores[0], strict=True) if n >= 0]
+        return [Scored(number, score) for number, score in self._live.dense.search(vector, k)]
 
-    def lexical(self, question: str, k: int) -> list[Scored]:
-        import tantivy
-
+    def lexical(self, question: str, k: int, *, titles: bool = True, names: bool = True) -> list[Scored]:
         index = self._live.lexical
         if index is None:
             return []
         terms = list(dict.fromkeys(self.terms(question)))[:_QUERY_TERMS]
         if not terms:
             return []
-        clauses = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(index.schema, "text", term, "freq")) for term in terms
-        ]
+        clauses = [_term(index.schema, "text", term) for term in terms]
+        if titles:
+            clauses += [_boosted(_term(index.schema, "title", term), _TITLE_WEIGHT) for term in terms]
+        if names:
+            clauses += self._other_names(question, index.schema)
+        return self._found(index, clauses, k)
+
+    def _other_names(self, question: str, schema: Any) -> list[Any]:
+        """A clause for each name in the question: passages that hold all terms of one of its other names."""
+        import tantivy
+
+        clauses = []
+        for replacement in self._live.synonyms.find(question):
+            others = [self._all_of(other, schema) for other in replacement.others]
+            found = [query for query in others if query is not None]
+            if found:
+                clauses.append(_boosted(tantivy.Query.disjunction_max_query(found), _NAME_WEIGHT))
+        return clauses
+
+    def _all_of(self, name: str, schema: Any) -> Any:
+        import tantivy
+
+        terms = dict.fromkeys(self.terms(name))
+        must = [(tantivy.Occur.Must, _term(schema, "text", term)) for term in terms]
+        return tantivy.Query.boolean_query(must) if must else None
+
+    def _found(self, index: Any, clauses: Sequence[Any], k: int) -> list[Scored]:
+        import tantivy
+
         searcher = index.searcher()
-        hits = searcher.search(tantivy.Query.boolean_query(clauses), k, count=False).hits
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
+        hits = searcher.search(query, k, count=False).hits
         numbers = searcher.fast_field_values("number", [address for _, address in hits])
         return [Scored(int(n), float(score)) for n, (score, _) in zip(numbers, hits, strict=True) if n is not None]
+
+    def other_names(self, question: str) -> list[tuple[str, ...]]:
+        """For each name that the question holds, its other names in this library."""
+        return [replacement.others for replacement in self._live.synonyms.find(question)]
 
     def rarity(self, terms: Iterable[str]) -> dict[str, float]:
         """BM25's inverse document frequency of each term over all passages."""
@@ -119,7 +151,7 @@ class LocalIndex:
     @property
     def counts(self) -> tuple[int, int]:
         """Chunks in the word index, vectors in the dense one."""
-        return len(self._live.numbers), int(self._live.dense.ntotal)
+        return len(self._live.numbers), len(self._live.dense)
 
     @property
     def generation(self) -> str:
@@ -164,7 +196,7 @@ class LocalIndex:
         old = self._live
         words = store.chunk_numbers()
         vectors = store.vector_numbers(self._embedder)
-        dense_ids = _ids(old.dense)
+        dense_ids = old.dense.numbers
         self._write(
             store,
             revision,
@@ -213,17 +245,18 @@ class LocalIndex:
         try:
             shutil.rmtree(part, ignore_errors=True)
             (part / "lexical").mkdir(parents=True)
-            self._write_lexical(store, part / "lexical", base, add_words, drop_words, progress)
-            dense = self._write_dense(store, part / "dense.faiss", base, add_vectors, drop_vectors)
+            names = self._write_lexical(store, part / "lexical", base, add_words, drop_words, progress)
+            vectors = self._write_dense(store, part / "dense.faiss", base, add_vectors, drop_vectors)
             np.save(part / "numbers.npy", numbers)
             (part / "words.json").write_text(json.dumps(sorted(self.terms.words), ensure_ascii=False))
+            (part / "synonyms.json").write_text(json.dumps(Synonyms(names).pairs(), ensure_ascii=False))
             manifest = {
                 "format": _FORMAT,
                 "terms": TERMS_VERSION,
                 "embedder": {"key": self._embedder, "dimension": self._dimension},
                 "revision": revision,
                 "chunks": len(numbers),
-                "vectors": int(dense.ntotal),
+                "vectors": vectors,
                 "files": _checksums(part, base),
             }
             _write_durably(part / "manifest.json", json.dumps(manifest, indent=1))
@@ -237,7 +270,7 @@ class LocalIndex:
                 f"The index could not be written: {error}. The library itself is intact; free disk space and run "
                 "`vademecum rebuild`."
             ) from error
-        self._live = _Generation(folder, manifest, _open_lexical(folder / "lexical"), dense, numbers)
+        self._live = _load(folder, manifest)
         _sweep(self._root, keep={name, base.folder.name if base.folder else name})
 
     def _write_lexical(
@@ -248,13 +281,16 @@ class LocalIndex:
         add: np.ndarray,
         drop: np.ndarray,
         progress: Progress | None,
-    ) -> None:
+    ) -> list[tuple[str, str]]:
+        """Write the word index; the pairs of names that mean the same, those of the base included."""
         import tantivy
+
+        names = base.synonyms.pairs()
 
         if base.folder:
             _link(base.folder / "lexical", folder)
         if base.folder and not len(add) and not len(drop):
-            return
+            return names
         index = tantivy.Index(_schema(), path=str(folder), reuse=True)
         writer = index.writer(_HEAP, 1)
         for start in range(0, len(drop), _BATCH):  # by query: deleting by term misses unsigned fields (tantivy 0.27)
@@ -263,12 +299,14 @@ class LocalIndex:
         done = 0
         for batch in _batches(store, add):
             self.terms.add_words(mine_words(batch.values()))
+            names += expand.mine(batch.values())
             titles = {d.id: d.title for d in store.documents_by_id(c.document for c in batch.values()).values()}
             for number, chunk in batch.items():
-                text = f"{titles[chunk.document]}\n{chunk.heading}\n{chunk.text}"
+                title = " ".join(self.terms(f"{titles[chunk.document]}\n{chunk.heading}"))
                 document = tantivy.Document()
                 document.add_unsigned("number", number)
-                document.add_text("text", " ".join(self.terms(text)))
+                document.add_text("title", title)
+                document.add_text("text", f"{title} {' '.join(self.terms(chunk.text))}")
                 writer.add_document(document)
             done += len(batch)
             if progress:
@@ -277,22 +315,23 @@ class LocalIndex:
         writer.wait_merging_threads()
         for lock in folder.glob("*.lock"):
             lock.unlink()
+        return names
 
-    def _write_dense(self, store: Store, path: Path, base: _Generation, add: np.ndarray, drop: np.ndarray) -> Any:
-        import faiss
-
+    def _write_dense(self, store: Store, path: Path, base: _Generation, add: np.ndarray, drop: np.ndarray) -> int:
+        """Write the vectors' file; how many it holds."""
         if base.folder and not len(add) and not len(drop):
             os.link(base.folder / "dense.faiss", path)
-            return base.dense
-        index = faiss.clone_index(base.dense)
-        if len(drop):
-            index.remove_ids(faiss.IDSelectorBatch(drop))
-        for start in range(0, len(add), _BATCH):
-            found, matrix = store.vectors(self._embedder, add[start : start + _BATCH].tolist())
-            if len(found):
-                index.add_with_ids(np.ascontiguousarray(matrix, dtype=np.float32), found)
-        faiss.write_index(index, str(path))
-        return index
+            return len(base.dense)
+
+        def batches(numbers: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for start in range(0, len(numbers), _BATCH):
+                found, matrix = store.vectors(self._embedder, numbers[start : start + _BATCH].tolist())
+                if len(found):
+                    yield found, matrix
+
+        dense = base.dense.changed(add, drop, batches)
+        dense.write(path)
+        return len(dense)
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------
@@ -303,15 +342,25 @@ def _schema() -> Any:
 
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("number", indexed=True, fast=True)
+    builder.add_text_field("title", tokenizer_name="whitespace", index_option="freq")
     builder.add_text_field("text", tokenizer_name="whitespace", index_option="freq")
     return builder.build()
 
 
-def _empty(dimension: int) -> _Generation:
-    import faiss
+def _term(schema: Any, name: str, term: str) -> Any:
+    import tantivy
 
-    dense = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
-    return _Generation(None, {}, None, dense, np.empty(0, dtype=np.int64))
+    return tantivy.Query.term_query(schema, name, term, "freq")
+
+
+def _boosted(query: Any, weight: float) -> Any:
+    import tantivy
+
+    return tantivy.Query.boost_query(query, weight)
+
+
+def _empty(dimension: int) -> _Generation:
+    return _Generation(None, {}, None, VectorIndex.empty(dimension), np.empty(0, dtype=np.int64))
 
 
 def _open_lexical(folder: Path) -> Any:
@@ -326,21 +375,14 @@ def _open_lexical(folder: Path) -> Any:
 
 
 def _load(folder: Path, manifest: dict[str, Any]) -> _Generation:
-    import faiss
-
     try:
-        dense = faiss.read_index(str(folder / "dense.faiss"))
+        dense = VectorIndex.read(folder / "dense.faiss", int(manifest["embedder"]["dimension"]))
         lexical = _open_lexical(folder / "lexical")
         numbers = np.load(folder / "numbers.npy", allow_pickle=False)
+        synonyms = Synonyms(json.loads((folder / "synonyms.json").read_text()))
     except (OSError, ValueError, RuntimeError) as error:
         raise DamagedIndex(f"Index {folder.name} cannot be loaded: {error}.") from error
-    return _Generation(folder, manifest, lexical, dense, numbers)
-
-
-def _ids(dense: Any) -> np.ndarray:
-    import faiss
-
-    return np.asarray(faiss.vector_to_array(dense.id_map), dtype=np.int64)
+    return _Generation(folder, manifest, lexical, dense, numbers, synonyms)
 
 
 def _batches(store: Store, numbers: np.ndarray) -> Iterator[dict[int, Chunk]]:

@@ -118,13 +118,16 @@ class Retriever:
         return fuse(self._dense(question, depth), self._index.lexical(question, depth))
 
     def stages(self, question: str, k: int = 50) -> dict[str, list[Hit]]:
-        """What each stage alone would find ('dense', 'lexical', 'rrf') beside the whole ('fused'), k hits each."""
+        """What each stage would find, k hits each: words alone, with titles, with other names too ('lexical');
+        vectors alone; both by rank ('rrf') and by score ('fused', the whole)."""
         dense, lexical = self._dense(question), self._index.lexical(question, DEPTH)
         runs = {
             "fused": fuse(dense, lexical),
             "rrf": fuse_by_rank(dense, lexical),
             "dense": fuse(dense, []),
             "lexical": fuse([], lexical),
+            "titles": fuse([], self._index.lexical(question, DEPTH, names=False)),
+            "words": fuse([], self._index.lexical(question, DEPTH, titles=False, names=False)),
         }
         return {name: self.hits(run, k) for name, run in runs.items()}
 

@@ -52,7 +52,7 @@ class VectorIndex:
         """Inverted lists; 0 if the search is exact."""
         import faiss
 
-        inner = faiss.downcast_index(self._index)
+        inner: Any = faiss.downcast_index(self._index)
         return int(inner.nlist) if isinstance(inner, faiss.IndexIVF) else 0
 
     def search(self, vector: np.ndarray, k: int) -> list[tuple[int, float]]:
@@ -110,6 +110,7 @@ def _filled(size: int, dimension: int, numbers: np.ndarray, batches: Batches) ->
     """A new index of the kind that `size` asks for, trained on a sample and filled."""
     import faiss
 
+    index: Any
     if size <= EXACT_UP_TO:
         index = _exact(dimension)
     else:
@@ -133,7 +134,7 @@ def _numbers(index: Any) -> np.ndarray:
     """Chunk numbers in the index, ascending."""
     import faiss
 
-    inner = faiss.downcast_index(index)
+    inner: Any = faiss.downcast_index(index)
     if not isinstance(inner, faiss.IndexIVF):
         return np.sort(np.asarray(faiss.vector_to_array(inner.id_map), dtype=np.int64))
     lists = inner.invlists

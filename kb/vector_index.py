@@ -137,7 +137,7 @@ def _numbers(index: Any) -> np.ndarray:
     inner: Any = faiss.downcast_index(index)
     if not isinstance(inner, faiss.IndexIVF):
         return np.sort(np.asarray(faiss.vector_to_array(inner.id_map), dtype=np.int64))
-    lists = inner.invlists
+    lists: Any = inner.invlists
     parts = [
         faiss.rev_swig_ptr(lists.get_ids(one), lists.list_size(one)).copy()
         for one in range(inner.nlist)

@@ -1,4 +1,4 @@
-"""The command `vademecum`: mounts the verbs of kb and ingest, and `serve`. Composition only; no logic here."""
+"""The command `vademecum`: mounts the verbs of kb, ingest and train, and `serve`. Composition only; no logic here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 import ingest.commands
 import kb.commands
+import train.commands
 from kb.console import Home, set_up, verb
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def _add_files(base: KnowledgeBase, paths: Sequence[Path]) -> object:
 
 ingest.commands.register(app)
 kb.commands.register(app, _add_files)
+train.commands.register(app)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -182,4 +182,35 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Column("previous", String, nullable=False),
     Column("hash", String, nullable=False),
+)
+
+examples = Table(
+    "examples",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("task", String, nullable=False),
+    Column("language", String, nullable=False),
+    Column("document", String, nullable=False),  # no foreign key: the example outlives its document, as a stale one
+    Column("unit", String, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("generator", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created", String, nullable=False),
+    Index("examples_of_state", "state", "number"),
+    Index("examples_of_document", "document"),
+    sqlite_autoincrement=True,
+)
+
+example_chunks = Table(
+    "example_chunks",
+    metadata,
+    Column("example", Integer, ForeignKey("examples.number", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("chunk_id", String, nullable=False),
+    Column("chunk_hash", String, nullable=False),
+    Index("examples_of_chunk", "chunk_id"),
 )

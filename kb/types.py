@@ -216,6 +216,63 @@ class Turn:
     text: str
 
 
+MessageRole = Literal["system", "user", "thought", "search", "assistant"]
+"""A thought says whether to search, and for what; a search holds what was found. Both stand before the answer."""
+ExampleState = Literal["candidate", "kept", "dropped", "accepted", "rejected", "edited"]
+"""Generated; passed or failed curation; accepted or rejected by a reviewer; replaced by an edited version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a training example."""
+
+    role: MessageRole
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A chunk an example rests on, with the hash of the text it had then."""
+
+    chunk_id: str
+    chunk_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class QAExample:
+    """A training example. `id` is a content hash; it goes stale when a source chunk is gone or changed."""
+
+    id: str
+    task: str
+    language: Language
+    document: str
+    """Id of the source document; empty for tasks that need none."""
+    unit: str
+    """What is never split between training and test: a document, or a drug of a monograph file."""
+    sources: tuple[Source, ...]
+    """The first is the chunk that holds the (beginning of the) answer."""
+    question: str
+    answers: tuple[str, ...]
+    """The first is the target; the others are as right."""
+    answerable: bool
+    topic: str = ""
+    """Type of question (dose, contraindication, …) or the monograph's field."""
+    persona: str = ""
+    difficulty: str = ""
+    messages: tuple[Message, ...] = ()
+    """The whole conversation, system message left out; empty where question and answer say it all."""
+    generator: str = ""
+    """'fields', 'feedback', a file's name, or the model."""
+    prompt: str = ""
+    """Name and version of the prompt or templates, e.g. 'qa/1'."""
+    state: ExampleState = "candidate"
+    reason: str = ""
+    """Why it was dropped or rejected: 'filter: reason', or the reviewer's words."""
+    parent: str = ""
+    """Id of the example this one was made from (edited, expanded)."""
+    created: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """Answer event: the passages, before the first word."""

@@ -1,0 +1,12 @@
+"""Verbs of train/: mounted by cli.py. Composition only."""
+
+from __future__ import annotations
+
+import typer
+
+from train import qa_commands
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the verbs on `app`."""
+    qa_commands.register(app)

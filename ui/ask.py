@@ -57,6 +57,15 @@ class AskTab:
     replacing: gr.State
     """Whether the next question takes the place of the last one."""
 
+    @property
+    def labelled(self) -> list[Any]:
+        """What `labels`, `drawn` and `welcome` update."""
+        return [self.question, self.send, self.stop, self.new, self.welcome, *self.drawn]
+
+    @property
+    def drawn(self) -> list[Any]:
+        return [self.past, self.talk, self.sources, self.hint]
+
 
 def build_ask(language: Language) -> AskTab:
     """Lay the tab out. Wire it with `wire_ask` once the language control exists."""
@@ -79,21 +88,24 @@ def build_ask(language: Language) -> AskTab:
     return AskTab(question, send, stop, new, welcome, past, talk, sources, hint, exchanges, replacing)
 
 
-def labels(language: Language) -> list[Update]:
-    """Updates for question, send, stop and new, in this order."""
-    hint = say(language, "question_hint")
-    return [
-        gr.update(label=say(language, "question"), placeholder=hint),
-        gr.update(value=say(language, "send")),
-        gr.update(value=say(language, "stop")),
-        gr.update(value=say(language, "new")),
-    ]
+def labels(tab: AskTab, language: Language) -> Update:
+    """What the tab says, apart from the conversation."""
+    return {
+        tab.question: gr.update(label=say(language, "question"), placeholder=say(language, "question_hint")),
+        tab.send: gr.update(value=say(language, "send")),
+        tab.stop: gr.update(value=say(language, "stop")),
+        tab.new: gr.update(value=say(language, "new")),
+    }
 
 
-def drawn(exchanges: Exchanges, language: Language) -> tuple[str, str, str, str]:
-    """HTML for past, talk, sources and hint."""
-    last = exchanges[-1] if exchanges else None
-    return earlier(exchanges, language), latest(exchanges, language), evidence(last, language), _hint(language)
+def drawn(tab: AskTab, exchanges: Exchanges, language: Language) -> Update:
+    """The conversation, the sources of its last answer, and the hint below the question box."""
+    return {
+        tab.past: earlier(exchanges, language),
+        tab.talk: latest(exchanges, language),
+        tab.sources: evidence(exchanges[-1] if exchanges else None, language),
+        tab.hint: _hint(language),
+    }
 
 
 def welcome(kb: KnowledgeBase, language: Language) -> str:
@@ -105,9 +117,8 @@ def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) 
     """Connect the tab's events."""
 
     def redrawn(exchanges: Exchanges, chosen: str) -> Update:
-        past, talk, sources, hint = drawn(exchanges, language_of(chosen))
-        shown = {tab.past: past, tab.talk: talk, tab.sources: sources, tab.hint: hint, tab.exchanges: exchanges}
-        return shown | {tab.replacing: False} | _buttons(tab, exchanges, running=False)
+        states = {tab.exchanges: exchanges, tab.replacing: False}
+        return drawn(tab, exchanges, language_of(chosen)) | states | _buttons(tab, exchanges, running=False)
 
     def answered(question: str, past: Exchanges, chosen: str, *, typed: bool) -> Iterator[Update]:
         """Redraws while the answer comes; the last one ends the run. What came before is drawn once."""
@@ -166,7 +177,7 @@ def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) 
     def cleared(chosen: str) -> Update:
         return redrawn((), chosen) | {tab.question: ""}
 
-    shown = [tab.past, tab.talk, tab.sources, tab.hint, tab.exchanges, tab.replacing, tab.send, tab.stop, tab.new]
+    shown = [*tab.drawn, tab.exchanges, tab.replacing, tab.send, tab.stop, tab.new]
     plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     asking: dict[str, Any] = {"concurrency_limit": 8, **plain}
     inputs = [tab.question, tab.exchanges, tab.replacing, language]

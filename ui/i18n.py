@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from kb.types import Language
-from ui import texts_ask
+from ui import texts_ask, texts_library
 
 LANGUAGES: Final[tuple[tuple[str, Language], ...]] = (("中文", "zh"), ("English", "en"))
 
@@ -86,12 +86,10 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "col_title": "Title",
         "col_pages": "Pages",
         "col_chunks": "Passages",
-        "col_vectors": "Vectors",
         "col_state": "State",
         "col_added": "Added",
         "vectors_of": "{n} of {of}",
         "vectors_none": "by words",
-        "vectors_none_hint": "The embedder does not know this language: found by words, not by vectors.",
         "state_ready": "Ready",
         "state_reading": "Reading",
         "state_draft": "Draft",
@@ -208,12 +206,10 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "col_title": "标题",
         "col_pages": "页数",
         "col_chunks": "段落",
-        "col_vectors": "向量",
         "col_state": "状态",
         "col_added": "添加时间",
         "vectors_of": "{n} / {of}",
         "vectors_none": "按词检索",
-        "vectors_none_hint": "嵌入模型不支持这种语言：按词检索，不用向量。",
         "state_ready": "就绪",
         "state_reading": "读取中",
         "state_draft": "待发布",
@@ -266,7 +262,7 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
     },
 }
 
-for _key, (_english, _chinese) in texts_ask.TEXTS.items():
+for _key, (_english, _chinese) in (texts_ask.TEXTS | texts_library.TEXTS).items():
     TEXTS["en"][_key], TEXTS["zh"][_key] = _english, _chinese
 
 

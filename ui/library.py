@@ -1,35 +1,41 @@
-"""The tab *Library*: upload with true progress, the documents there are, details, removal in two steps.
+"""The tab *Library*: upload with true progress, the documents there are, and the panel of the chosen one.
 
-Components and events only: ingest.add adds (through ui.adding's thread), KnowledgeBase lists and removes. Each event
-checks its inputs anew, because anyone on the machine can post any event.
+Components and events only: ingest.add adds (through ui.adding's thread), ui.library_view draws, ui.document decides
+about one document. Each event checks its inputs anew, because anyone on the machine can post any event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from kb.errors import KBError, UsageError
 from kb.knowledge_base import KnowledgeBase
 from kb.types import Document, Language
+from ui import document
 from ui.adding import Adding
+from ui.document import DocumentPanel
 from ui.i18n import language_of, say
-from ui.library_view import details, progress, table
+from ui.library_view import ROWS, Listing, filters, progress, table
 from ui.markup import safe
 
-Update = dict[str, Any]
+Update = dict[Any, Any]
 
 _REDRAW_S = 0.3  # between two redraws of the progress
 _WATCH_S = 4.0  # between two looks at vectors that are still being computed
+_ACT_CHARS = 400
 
 _CLICKS = """
 element.addEventListener('click', (event) => {
   const found = event.target.closest('button[data-act]');
   if (found) trigger('click', { act: found.dataset.act });
+});
+element.addEventListener('change', (event) => {
+  const found = event.target.closest('select[data-choice]');
+  if (found) trigger('click', { act: found.dataset.choice + ':' + found.value });
 });
 """
 
@@ -41,26 +47,26 @@ class LibraryTab:
     add_title: gr.HTML
     upload: gr.UploadButton
     files: gr.HTML
+    search: gr.Textbox
+    filters: gr.HTML
     documents: gr.HTML
-    details: gr.HTML
-    remove: gr.Button
-    confirm: gr.Column
-    confirm_text: gr.HTML
-    confirm_yes: gr.Button
-    confirm_no: gr.Button
+    panel: DocumentPanel
     chosen: gr.State
+    listing: gr.State
     timer: gr.Timer
 
     @property
-    def labelled(self) -> list[Any]:
-        """What `labels` updates, in its order."""
-        return [self.add_title, self.upload, self.remove, self.confirm_yes, self.confirm_no]
+    def all(self) -> list[Any]:
+        """Every component that `labels` or `drawn` update."""
+        own = [self.add_title, self.upload, self.files, self.search, self.filters, self.documents, self.timer]
+        return [*own, *self.panel.all]
 
 
 def build_library() -> LibraryTab:
     """Lay the tab out."""
     plain: dict[str, Any] = {"js_on_load": "", "apply_default_css": False}
-    chosen = gr.State("")
+    clicked: dict[str, Any] = {"js_on_load": _CLICKS, "apply_default_css": False}
+    chosen, listing = gr.State(""), gr.State(Listing())
     with gr.Row(elem_classes="vm-add", equal_height=False):
         add_title = gr.HTML(elem_id="vm-add-title", **plain)
         upload = gr.UploadButton(
@@ -69,90 +75,107 @@ def build_library() -> LibraryTab:
     files = gr.HTML(elem_id="vm-progress", **plain)
     with gr.Row(elem_classes="vm-library", equal_height=False):
         with gr.Column(scale=17, min_width=300):
-            documents = gr.HTML(elem_id="vm-documents", js_on_load=_CLICKS, apply_default_css=False)
+            with gr.Row(elem_classes="vm-find", equal_height=False):
+                search = gr.Textbox(elem_id="vm-find", show_label=False, max_lines=1, scale=1, min_width=200)
+                selects = gr.HTML(elem_id="vm-filters", scale=0, **clicked)
+            documents = gr.HTML(elem_id="vm-documents", **clicked)
         with gr.Column(scale=7, min_width=260, elem_classes="vm-side"):
-            shown = gr.HTML(elem_id="vm-details", **plain)
-            remove = gr.Button(variant="secondary", size="sm", visible=False, elem_id="vm-remove")
-            with gr.Column(visible=False, elem_classes="vm-confirm") as confirm:
-                confirm_text = gr.HTML(**plain)
-                with gr.Row():
-                    yes = gr.Button(variant="stop", size="sm", min_width=80, elem_id="vm-remove-yes")
-                    no = gr.Button(variant="secondary", size="sm", min_width=80, elem_id="vm-remove-no")
+            panel = document.build_panel(_CLICKS)
     timer = gr.Timer(_WATCH_S, active=False)
-    return LibraryTab(add_title, upload, files, documents, shown, remove, confirm, confirm_text, yes, no, chosen, timer)
+    return LibraryTab(add_title, upload, files, search, selects, documents, panel, chosen, listing, timer)
 
 
-def labels(kb: KnowledgeBase, language: Language) -> list[Update]:
-    """Updates for `LibraryTab.labelled`."""
+def labels(tab: LibraryTab, kb: KnowledgeBase, language: Language) -> Update:
+    """What the tab says, apart from the documents."""
     hint = say(language, "add_hint", mb=kb.settings.max_file_mb)
     title = f'<h2 class="vm-side-title">{safe(say(language, "add_title"))}</h2><p class="vm-muted">{safe(hint)}</p>'
-    return [
-        gr.update(value=title),
-        gr.update(label=say(language, "add")),
-        gr.update(value=say(language, "remove")),
-        gr.update(value=say(language, "remove_yes")),
-        gr.update(value=say(language, "remove_no")),
-    ]
+    return {
+        tab.add_title: title,
+        tab.upload: gr.update(label=say(language, "add")),
+        **document.labels(tab.panel, language),
+    }
 
 
-def drawn(kb: KnowledgeBase, adding: Adding, chosen: str, language: Language) -> tuple[str, str, str, Update, gr.Timer]:
-    """Table, details, progress; whether the remove button shows; whether to look again soon."""
+def drawn(
+    tab: LibraryTab, kb: KnowledgeBase, adding: Adding, chosen: str, listing: Listing, language: Language
+) -> Update:
+    """Table, filters, progress and the chosen document; whether to look again soon."""
     documents = kb.documents()
-    found = next((d for d in documents if d.id == chosen), None)
     running = adding.latest is not None and not adding.latest.finished
-    watch = running or _vectors_are_coming(kb, documents)
-    return (
-        table(documents, chosen, kb.embedder.languages, language),
-        details(found, language) if documents else "",
-        progress(adding.latest, language),
-        gr.update(visible=found is not None),
-        gr.Timer(_WATCH_S, active=watch),
-    )
+    find = say(language, "find_documents")
+    return {
+        tab.documents: table(documents, listing, chosen, kb.embedder.languages, language),
+        tab.filters: filters(documents, listing, language) if documents else "",
+        tab.search: gr.update(label=find, placeholder=find, visible=bool(documents)),
+        tab.files: progress(adding.latest, language),
+        tab.timer: gr.Timer(_WATCH_S, active=running or _vectors_are_coming(kb, documents)),
+        **document.shown(tab.panel, kb, documents, chosen, language),
+    }
 
 
 def wire_library(tab: LibraryTab, kb: KnowledgeBase, adding: Adding, language: gr.Radio) -> None:
     """Connect the tab's events."""
 
-    def uploaded(paths: list[str] | None, chosen: str, speak: str) -> Iterator[tuple[object, ...]]:
+    def uploaded(paths: list[str] | None, chosen: str, listing: Listing, speak: str) -> Iterator[Update]:
         spoken = language_of(speak)
         batch = adding.submit([Path(path) for path in paths or []])
-        yield gr.update(value=None, interactive=False), *drawn(kb, adding, str(chosen), spoken)
-        rest = tuple(gr.skip() for _ in range(2))
+        yield drawn(tab, kb, adding, str(chosen), listing, spoken) | {
+            tab.upload: gr.update(value=None, interactive=False)
+        }
         while not batch.wait(_REDRAW_S):
-            documents, *_ = drawn(kb, adding, str(chosen), spoken)
-            yield gr.skip(), documents, gr.skip(), progress(batch, spoken), *rest
-        yield gr.update(interactive=True), *drawn(kb, adding, str(chosen), spoken)
+            yield {
+                tab.documents: table(kb.documents(), listing, str(chosen), kb.embedder.languages, spoken),
+                tab.files: progress(batch, spoken),
+            }
+        yield drawn(tab, kb, adding, str(chosen), listing, spoken) | {tab.upload: gr.update(interactive=True)}
 
-    def picked(speak: str, event: gr.EventData) -> tuple[object, ...]:
-        chosen = str((event._data or {}).get("act", ""))[:64]
-        return chosen, gr.update(visible=False), *drawn(kb, adding, chosen, language_of(speak))
+    def acted(chosen: str, listing: Listing, speak: str, event: gr.EventData) -> Update:
+        """A click on a document or a column, or a choice of what is listed."""
+        act, _, value = str((event._data or {}).get("act", ""))[:_ACT_CHARS].partition(":")
+        closed: Update = {}
+        if act == "pick":
+            chosen, closed = value, document.closed(tab.panel)
+        elif act == "order":
+            listing = listing.sorted_by(value)
+        elif act == "more":
+            listing = replace(listing, rows=listing.rows + ROWS)
+        elif act == "state":
+            listing = replace(listing, state=value, rows=ROWS)
+        elif act == "collection":
+            listing = replace(listing, collection=value, rows=ROWS)
+        return (
+            drawn(tab, kb, adding, chosen, listing, language_of(speak))
+            | closed
+            | {tab.chosen: chosen, tab.listing: listing}
+        )
 
-    def looked(chosen: str, speak: str) -> tuple[object, ...]:
-        return drawn(kb, adding, str(chosen), language_of(speak))
+    def found(search: str, chosen: str, listing: Listing, speak: str) -> Update:
+        listing = replace(listing, search=str(search or "")[:_ACT_CHARS], rows=ROWS)
+        listed = table(kb.documents(), listing, str(chosen), kb.embedder.languages, language_of(speak))
+        return {tab.documents: listed, tab.listing: listing}
 
-    def asked(chosen: str, speak: str) -> tuple[Update, Update, str]:
-        text = _question(kb, str(chosen), language_of(speak))
-        return gr.update(visible=False), gr.update(visible=True), text
-
-    def kept() -> tuple[Update, Update]:
-        return gr.update(visible=True), gr.update(visible=False)
-
-    def removed(chosen: str, speak: str) -> tuple[object, ...]:
-        spoken = language_of(speak)
-        done = _removed(kb, str(chosen), spoken)
-        documents, _, files, remove, timer = drawn(kb, adding, "", spoken)
-        return "", gr.update(visible=False), documents, f'<p class="vm-notice">{safe(done)}</p>', files, remove, timer
+    def looked(chosen: str, listing: Listing, speak: str) -> Update:
+        return drawn(tab, kb, adding, str(chosen), listing, language_of(speak))
 
     plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    shown = [tab.documents, tab.details, tab.files, tab.remove, tab.timer]
-    tab.upload.upload(
-        uploaded, [tab.upload, tab.chosen, language], [tab.upload, *shown], concurrency_limit=8, **plain
-    ).then(lambda: gr.update(interactive=True), None, tab.upload, **plain)
-    tab.documents.click(picked, [language], [tab.chosen, tab.confirm, *shown], **plain)
-    tab.timer.tick(looked, [tab.chosen, language], shown, **plain)
-    tab.remove.click(asked, [tab.chosen, language], [tab.remove, tab.confirm, tab.confirm_text], **plain)
-    tab.confirm_no.click(kept, None, [tab.remove, tab.confirm], **plain)
-    tab.confirm_yes.click(removed, [tab.chosen, language], [tab.chosen, tab.confirm, *shown], **plain)
+    inputs: list[Any] = [tab.chosen, tab.listing, language]
+    outputs = [*tab.all, tab.chosen, tab.listing]
+    tab.upload.upload(uploaded, [tab.upload, *inputs], outputs, concurrency_limit=8, **plain).then(
+        lambda: gr.update(interactive=True), None, tab.upload, **plain
+    )
+    for part in (tab.documents, tab.filters, tab.panel.view):
+        part.click(acted, inputs, outputs, **plain)
+    tab.search.input(found, [tab.search, *inputs], [tab.documents, tab.listing], trigger_mode="always_last", **plain)
+    tab.timer.tick(looked, inputs, tab.all, **plain)
+    document.wire_panel(
+        tab.panel,
+        kb,
+        tab.chosen,
+        tab.listing,
+        language,
+        lambda chosen, listing, spoken: drawn(tab, kb, adding, chosen, listing, spoken),
+        outputs,
+    )
 
 
 def _vectors_are_coming(kb: KnowledgeBase, documents: list[Document]) -> bool:
@@ -162,27 +185,3 @@ def _vectors_are_coming(kb: KnowledgeBase, documents: list[Document]) -> bool:
         or (d.state == "ready" and d.embedded < d.chunks and (knows is None or d.language in knows))
         for d in documents
     )
-
-
-def _question(kb: KnowledgeBase, chosen: str, language: Language) -> str:
-    document = kb.store.document(chosen)
-    if document is None or document.id != chosen:
-        return f"<p>{safe(say(language, 'gone'))}</p>"
-    title = document.title or document.file
-    key = "remove_question" if document.state == "ready" else "remove_question_refused"
-    text = say(language, key, title=title, pages=document.pages, chunks=document.chunks)
-    return f'<p role="alert">{safe(text)}</p>'
-
-
-def _removed(kb: KnowledgeBase, chosen: str, language: Language) -> str:
-    """Remove the document of exactly this id; the sentence to show."""
-    document = kb.store.document(chosen)
-    if document is None or document.id != chosen:
-        return say(language, "gone")
-    try:
-        kb.remove(document.id)
-    except UsageError:
-        return say(language, "gone")
-    except KBError as error:
-        return str(error)
-    return say(language, "removed", title=document.title or document.file)

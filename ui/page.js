@@ -38,14 +38,14 @@
     setTimeout(() => (button.textContent = before), 2500);
   }
 
-  // -- the sources of an earlier answer --------------------------------------------------------------------------
+  // -- what a click shows elsewhere on the page ------------------------------------------------------------------
 
   function focusSources() {
     document.querySelector("#vm-sources .vm-side-title")?.focus();
   }
 
-  function whenSourcesChange(act) {
-    const panel = document.querySelector("#vm-sources");
+  function whenChanged(selector, act) {
+    const panel = document.querySelector(selector);
     if (!panel) return;
     const watch = new MutationObserver(() => {
       watch.disconnect();
@@ -125,6 +125,9 @@
     if (!button) return;
     if (button.dataset.copy) onCopy(button);
     if (button.dataset.keys) showKeys();
-    if ((button.dataset.act || "").startsWith("sources:")) whenSourcesChange(focusSources);
+    if ((button.dataset.act || "").startsWith("sources:")) whenChanged("#vm-sources", focusSources);
+    if ((button.dataset.act || "").startsWith("pick:") && window.innerWidth <= 900) {
+      whenChanged("#vm-details", () => document.querySelector("#vm-details")?.scrollIntoView());
+    }
   });
 })();

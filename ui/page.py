@@ -16,22 +16,23 @@ from kb.knowledge_base import KnowledgeBase
 from ui import ask, library
 from ui.adding import Adding
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
+from ui.library_view import Listing
 from ui.markup import safe
 
 TITLE: Final = "Vademecum"
 
 # The language this browser chose last, else the one it speaks.
-_FIRST_LANGUAGE = """(_, exchanges, chosen) => {
+_FIRST_LANGUAGE = """(_, ...rest) => {
   let language = null;
   try { language = localStorage.getItem('vademecum-language'); } catch { /* storage is switched off */ }
   if (language !== 'zh' && language !== 'en') language = (navigator.language || '').startsWith('zh') ? 'zh' : 'en';
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
-  return [language, exchanges, chosen];
+  return [language, ...rest];
 }"""
-_CHOSEN_LANGUAGE = """(language, exchanges, chosen) => {
+_CHOSEN_LANGUAGE = """(language, ...rest) => {
   try { localStorage.setItem('vademecum-language', language); } catch { /* storage is switched off */ }
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
-  return [language, exchanges, chosen];
+  return [language, ...rest];
 }"""
 
 
@@ -51,35 +52,33 @@ def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
             with gr.Tab(say(first, "library"), id="library") as library_item:
                 library_tab = library.build_library()
 
-        def relabel(chosen: str, exchanges: ask.Exchanges, document: str) -> list[object]:
+        def relabel(chosen: str, exchanges: ask.Exchanges, document: str, listing: Listing) -> dict[Any, Any]:
             spoken = language_of(chosen)
-            return [
-                gr.update(value=spoken, label=say(spoken, "language")),
-                _brand(spoken),
-                gr.update(label=say(spoken, "ask")),
-                gr.update(label=say(spoken, "library")),
-                *ask.labels(spoken),
-                ask.welcome(kb, spoken),
-                *ask.drawn(exchanges, spoken),
-                *library.labels(kb, spoken),
-                *library.drawn(kb, adding, str(document), spoken),
-            ]
+            return {
+                language: gr.update(value=spoken, label=say(spoken, "language")),
+                brand: _brand(spoken),
+                ask_item: gr.update(label=say(spoken, "ask")),
+                library_item: gr.update(label=say(spoken, "library")),
+                **ask.labels(ask_tab, spoken),
+                **ask.drawn(ask_tab, exchanges, spoken),
+                ask_tab.welcome: ask.welcome(kb, spoken),
+                **library.labels(library_tab, kb, spoken),
+                **library.drawn(library_tab, kb, adding, str(document), listing, spoken),
+            }
 
-        labelled: list[Any] = [language, brand, ask_item, library_item]
-        labelled += [ask_tab.question, ask_tab.send, ask_tab.stop, ask_tab.new]
-        labelled += [ask_tab.welcome, ask_tab.past, ask_tab.talk, ask_tab.sources, ask_tab.hint]
-        shown = [library_tab.documents, library_tab.details, library_tab.files, library_tab.remove, library_tab.timer]
-        labelled += [*library_tab.labelled, *shown]
-        inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen]
+        labelled: list[Any] = [language, brand, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
+        inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing]
         plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **plain)
         language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **plain)
         # Only the welcome: a redrawn conversation that comes late would wipe the answer to a question asked meanwhile.
         ask_item.select(lambda chosen: ask.welcome(kb, language_of(chosen)), [language], [ask_tab.welcome], **plain)
         library_item.select(
-            lambda document, chosen: library.drawn(kb, adding, str(document), language_of(chosen)),
-            [library_tab.chosen, language],
-            shown,
+            lambda document, listing, chosen: library.drawn(
+                library_tab, kb, adding, str(document), listing, language_of(chosen)
+            ),
+            [library_tab.chosen, library_tab.listing, language],
+            library_tab.all,
             **plain,
         )
         ask.wire_ask(ask_tab, kb, language, tabs)

@@ -42,7 +42,21 @@ def test_every_text_is_used_somewhere() -> None:
     sources = "".join(
         p.read_text("utf-8") for p in [*UI.glob("*.py"), *UI.glob("*.js")] if p.name not in ("i18n.py", "texts_ask.py")
     )
-    built = ("state_", "meta_", "kind_", "language_", "step_", "status_", "col_", "viewer_", "example_", "engine_")
+    built = (
+        "state_",
+        "meta_",
+        "kind_",
+        "language_",
+        "step_",
+        "status_",
+        "col_",
+        "viewer_",
+        "example_",
+        "engine_",
+        "sort_",
+        "field_",
+        "hint_",
+    )
     unused = [key for key in TEXTS["en"] if not re.search(f"[\"']{key}[\"']", sources) and not key.startswith(built)]
     assert unused == []
 

@@ -14,7 +14,7 @@ from kb.types import Answer, Citation, Document, Hit, Language
 from ui.adding import Batch
 from ui.answer_view import Exchange, earlier, latest
 from ui.evidence_view import evidence
-from ui.library_view import details, table
+from ui.library_view import ROWS, Listing, details, filters, table
 from ui.markup import places, safe
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>\"'>{{constructor}}${alert(1)}`$$x$$[a](http://x)\u202e"
@@ -68,12 +68,15 @@ def test_hostile_text_stays_text_in_every_place(language: str) -> None:
     answered = replace(done(HOSTILE + "[1]", (hit,), (cite(hit, 1, HOSTILE),)), question=HOSTILE)
     failed = Exchange(HOSTILE, "failed", notice=HOSTILE)
     noticed = Exchange(HOSTILE, "writing", HOSTILE, notice=HOSTILE, hits=(hit,))
-    document = replace(hit.document, reason=HOSTILE, edition=HOSTILE, metadata={"author": HOSTILE})
+    document = replace(
+        hit.document, reason=HOSTILE, edition=HOSTILE, issuer=HOSTILE, collection=HOSTILE, metadata={"author": HOSTILE}
+    )
     pages = [
         conversation([answered, failed, noticed], spoken),
         evidence(answered, spoken),
-        table([document], "", None, spoken),
-        details(document, spoken),
+        table([document], Listing(), "", None, spoken),
+        filters([document], Listing(), spoken),
+        details(document, [replace(document, id="newer", supersedes=document.id)], None, spoken),
     ]
     for html in pages:
         seen = Tags(html)
@@ -158,9 +161,9 @@ def test_places_are_named_by_kind() -> None:
 
 
 def test_table_tells_what_is_searched_by_words_only(make: Document) -> None:
-    html = table([make], "", frozenset({"zh"}), "en")
+    html = details(make, [make], frozenset({"zh"}), "en")
     assert "by words" in html
-    assert "3 of 5" in table([make], "", frozenset({"en"}), "en")
+    assert "3 of 5" in table([make], Listing(), "", frozenset({"en"}), "en")
 
 
 @pytest.fixture
@@ -176,3 +179,36 @@ def test_a_finished_batch_leaves_no_file_without_an_outcome(tmp_path: object) ->
     batch.finish()
     assert [file.status for file in batch.files] == ["added", "stopped"]
     assert batch.wait(0)
+
+
+def test_listing_finds_and_sorts(make: Document) -> None:
+    old = replace(make, id="a", title="Beta", pages=9, issued="2001", added="2026-01-01", collection="Wards")
+    new = replace(make, id="b", title="alpha", pages=2, issued="2024", added="2026-02-01", state="draft")
+    documents = [new, old]
+    assert Listing().of(documents) == [new, old]
+    assert Listing(order="title").of(documents) == [new, old]
+    assert Listing(order="title").sorted_by("title").of(documents) == [old, new]
+    assert Listing(order="pages").of(documents) == [old, new]
+    assert Listing(order="collection").of(documents) == [old, new]
+    assert Listing(search="BET").of(documents) == [old]
+    assert Listing(state="draft").of(documents) == [new]
+    assert Listing(collection="Wards").of(documents) == [old]
+    assert Listing(order="<nonsense>", state="").of(documents) == [new, old]
+    assert 'aria-sort="ascending"' in table(documents, Listing(order="title"), "", None, "en")
+    assert "No document matches" in table(documents, Listing(search="zzz"), "", None, "en")
+
+
+def test_long_lists_come_in_parts(make: Document) -> None:
+    documents = [replace(make, id=f"{n:016x}") for n in range(ROWS + 7)]
+    html = table(documents, Listing(), "", None, "en")
+    assert html.count("<tr") == ROWS + 1
+    assert "Show 7 more" in html
+    assert "Show" not in table(documents, Listing(rows=2 * ROWS), "", None, "en").split("</table>")[1]
+
+
+def test_editions_lead_to_each_other(make: Document) -> None:
+    older, newer = replace(make, id="1" * 16, title="First"), replace(make, id="2" * 16, supersedes="1" * 16)
+    assert f'data-act="pick:{older.id}"' in details(newer, [older, newer], None, "en")
+    superseded = details(replace(older, state="superseded"), [older, newer], None, "en")
+    assert "Superseded by" in superseded
+    assert f'data-act="pick:{newer.id}"' in superseded

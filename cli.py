@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +11,14 @@ import typer
 
 import ingest.commands
 import kb.commands
+import kb.job_commands
 import train.commands
 from kb.console import Home, set_up, verb
 
 if TYPE_CHECKING:
+    from kb.jobs import JobQueue
     from kb.knowledge_base import KnowledgeBase
+    from kb.worker import Handler
 
 app = typer.Typer(
     name="vademecum",
@@ -54,7 +57,14 @@ def _add_files(base: KnowledgeBase, paths: Sequence[Path]) -> object:
     return add_paths(base, paths)
 
 
+def _background(base: KnowledgeBase, queue: JobQueue) -> tuple[Mapping[str, Handler], Callable[[], None]]:
+    from ingest.jobs import Tending, background_handlers
+
+    return background_handlers(base, queue), Tending(base, queue)
+
+
 ingest.commands.register(app)
+kb.job_commands.register(app, _background)
 kb.commands.register(app, _add_files)
 train.commands.register(app)
 

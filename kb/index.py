@@ -14,11 +14,13 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from filelock import FileLock
 
 from kb import expand
 from kb.errors import IndexMismatch, KBError, StoreError
@@ -171,10 +173,28 @@ class LocalIndex:
         if not pointer.is_file():
             return
         folder = self._root / pointer.read_text(errors="replace").strip()
-        manifest = _verified_manifest(folder)
+        manifest = _verified_manifest(folder, self._live)
         self._check_mismatch(manifest)
         self._live = _load(folder, manifest)
         self.terms = Terms(json.loads((folder / "words.json").read_text()))
+
+    def refresh(self) -> bool:
+        """Take up a newer generation of another process; False if the live one is the current one.
+
+        Raises IndexMismatch or DamagedIndex.
+        """
+        pointer = self._root / _CURRENT
+        if not pointer.is_file() or pointer.read_text(errors="replace").strip() == self.generation:
+            return False
+        self.load()
+        return True
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One process writes generations at a time, each on top of the newest."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._root / "lock"):
+            yield
 
     def _check_mismatch(self, manifest: dict[str, Any]) -> None:
         built = manifest["embedder"]
@@ -190,6 +210,11 @@ class LocalIndex:
 
     def publish(self, store: Store) -> bool:
         """Bring the index level with the store: what is new goes in, what is gone goes out. False if it was level."""
+        with self._writing():
+            self.refresh()
+            return self._publish(store)
+
+    def _publish(self, store: Store) -> bool:
         revision = store.revision()
         if self._live.manifest.get("revision", 0) == revision and self._live.folder:
             return False
@@ -211,6 +236,10 @@ class LocalIndex:
 
     def rebuild(self, store: Store, progress: Progress | None = None) -> None:
         """Write a generation from nothing but the store; the old one answers until it is complete."""
+        with self._writing():
+            self._rebuild(store, progress)
+
+    def _rebuild(self, store: Store, progress: Progress | None) -> None:
         revision = store.revision()
         words = store.chunk_numbers()
         nothing = np.empty(0, dtype=np.int64)
@@ -422,18 +451,26 @@ def _checksums(folder: Path, base: _Generation) -> dict[str, dict[str, Any]]:
     return sums
 
 
+def _shared(path: Path, expected: dict[str, Any], live: _Generation, name: str) -> bool:
+    """Whether the file is the very one that the live generation holds, by the same sum."""
+    mine = live.folder / name if live.folder else None
+    known = live.manifest.get("files", {}).get(name)
+    return mine is not None and known == expected and mine.exists() and path.exists() and path.samefile(mine)
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _verified_manifest(folder: Path) -> dict[str, Any]:
+def _verified_manifest(folder: Path, live: _Generation) -> dict[str, Any]:
+    """The manifest of a generation whose files bear it out; those shared with the live one were verified with it."""
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
         if not {"format", "terms", "embedder", "revision", "files"} <= manifest.keys():
             raise DamagedIndex(f"Index {folder.name} is damaged: its manifest is incomplete.")
         for name, expected in manifest["files"].items():
-            if _sha256(folder / name) != expected["sha256"]:
+            if not _shared(folder / name, expected, live, name) and _sha256(folder / name) != expected["sha256"]:
                 raise DamagedIndex(f"Index {folder.name} is damaged: {name} fails its checksum.")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedIndex(f"Index {folder.name} is damaged: {error}.") from error

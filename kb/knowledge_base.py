@@ -54,14 +54,22 @@ class KnowledgeBase:
 
     @classmethod
     def open(
-        cls, settings: Settings, *, write: bool = False, create: bool = True, for_rebuild: bool = False
+        cls,
+        settings: Settings,
+        *,
+        write: bool = False,
+        create: bool = True,
+        for_rebuild: bool = False,
+        under_app: bool = False,
     ) -> KnowledgeBase:
         """Open the home that the settings name; `write` takes its lock and, with `create`, makes it if need be.
+
+        `under_app` is for the app's own worker process, which writes while the app holds the lock.
 
         Raises HomeError, HomeBusy, StoreError, IndexMismatch (not `for_rebuild`) or UsageError.
         """
         home = check_home(settings.home, create=write and create)
-        lock = HomeLock(home) if write else None
+        lock = HomeLock(home) if write and not under_app else None
         try:
             kb = cls(settings, Store(home, read_only=not write), build_embedder(settings), lock)
             if not for_rebuild:
@@ -149,6 +157,11 @@ class KnowledgeBase:
         with self._publishing:
             self.index.publish(self.store)
 
+    def refresh_index(self) -> bool:
+        """Take up the generation that another process has written since; False if there is none."""
+        with self._publishing:
+            return self.index.refresh()
+
     def pending(self) -> int:
         """How many chunks still lack the vector they should have."""
         return len(self.store.pending(self.embedder.key, self.embedder.languages))
@@ -205,7 +218,7 @@ class KnowledgeBase:
 
     def _repair(self, mend: Callable[[], object]) -> None:
         """Run `mend` under the home's lock, borrowed for the moment if this process only reads."""
-        if self._lock:
+        if self._lock or not self.store.read_only:
             mend()
             return
         lock = HomeLock(self.store.home)

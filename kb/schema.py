@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0005"
+HEAD = "0006"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -213,4 +213,33 @@ example_chunks = Table(
     Column("chunk_id", String, nullable=False),
     Column("chunk_hash", String, nullable=False),
     Index("examples_of_chunk", "chunk_id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("priority", Integer, nullable=False),
+    Column("key", String, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("worker", String, nullable=False),
+    Column("lease_until", Float, nullable=False),  # monotonic seconds of the boot beside it
+    Column("lease_boot", String, nullable=False),
+    Column("wanted", String, nullable=False),
+    Column("step", String, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("step_since", Float, nullable=False),
+    Column("step_from", Integer, nullable=False),
+    Column("passed", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("created", String, nullable=False),
+    Column("changed", String, nullable=False),
+    sqlite_autoincrement=True,  # a number names one job for ever
 )

@@ -11,8 +11,9 @@ import errno
 import json
 import os
 import shutil
+import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,9 @@ from kb.errors import StoreError
 from kb.home import CATALOG
 from kb.schema import HEAD, chunks, documents, meta, pages, vectors
 from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Page, PageSource, Scope, Span
+
+Guard = Callable[[sa.Connection], None]
+"""Raises, within a transaction, if what it would write must not count: see kb.jobs.Lease."""
 
 _READ = ("draft", "ready", "superseded")
 _PUBLISHED = ("ready", "superseded")
@@ -81,8 +85,8 @@ class Store:
             count = sa.select(sa.func.count()).where(pages.c.document == document.id)
             return int(connection.execute(count).scalar_one())
 
-    def add_pages(self, document: str, new: Sequence[Page]) -> None:
-        """Store pages as read. A page that is there already is replaced."""
+    def add_pages(self, document: str, new: Sequence[Page], *, guard: Guard | None = None) -> None:
+        """Store pages as read. A page that is there already is replaced. `guard` runs first, and may refuse."""
         rows = [
             {
                 "document": document,
@@ -103,6 +107,8 @@ class Store:
         ]
         if rows:
             with self.writing() as connection:
+                if guard:
+                    guard(connection)
                 connection.execute(sa.insert(pages).prefix_with("OR REPLACE"), rows)
 
     def drop_pages(self, document: str) -> None:
@@ -124,13 +130,16 @@ class Store:
             row = connection.execute(query).one_or_none()
             return None if row is None else _page(row)
 
-    def finish_document(self, document: Document, new: Sequence[Chunk]) -> None:
+    def finish_document(self, document: Document, new: Sequence[Chunk], *, guard: Guard | None = None) -> None:
         """Put in what was read, in one transaction: its chunks, and its row as 'ready' (searchable) or 'draft'.
 
-        The edition that a ready document supersedes leaves default search in the same transaction.
+        The edition that a ready document supersedes leaves default search in the same transaction. `guard` runs first
+        in it, and may refuse.
         """
         state: DocumentState = "draft" if document.state == "draft" else "ready"
         with self.writing() as connection:
+            if guard:
+                guard(connection)
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             if new:
                 connection.execute(sa.insert(chunks), [_chunk_row(chunk) for chunk in new])
@@ -161,9 +170,11 @@ class Store:
                 connection.execute(sa.update(documents).where(documents.c.id == document).values(state=state))
             _bump(connection)
 
-    def fail_document(self, document: Document) -> None:
-        """Keep the row with its reason; drop what was read of it."""
+    def fail_document(self, document: Document, *, guard: Guard | None = None) -> None:
+        """Keep the row with its reason; drop what was read of it, and the original."""
         with self.writing() as connection:
+            if guard:
+                guard(connection)
             connection.execute(sa.delete(pages).where(pages.c.document == document.id))
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             _upsert_document(connection, replace(document, state="failed", chunks=0))
@@ -312,6 +323,7 @@ class Store:
                 sink.flush()
                 os.fsync(sink.fileno())
             part.rename(target)
+            os.utime(target)
             _sync_folder(target.parent)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -324,6 +336,19 @@ class Store:
         if not path.is_file():
             raise StoreError(f"The original of {document.file} is missing from {path.parent}. Restore it from backup.")
         return path
+
+    def has_blob(self, document: Document) -> bool:
+        """Whether the original is there."""
+        return self._blob_path(document.sha256).is_file()
+
+    def sweep_blobs(self, *, keep: Collection[str], older_than_s: float) -> None:
+        """Delete originals that no document has, that are not of these hashes, and that have lain for so long."""
+        before = time.time() - older_than_s
+        with self.reading() as connection:
+            known = set(connection.execute(sa.select(documents.c.sha256)).scalars()) | set(keep)
+        for path in (self.home / "blobs").glob("*/*"):
+            if path.name not in known and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
 
     def _blob_path(self, sha256: str) -> Path:
         return self.home / "blobs" / sha256[:2] / sha256

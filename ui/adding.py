@@ -1,26 +1,37 @@
-"""One background thread that reads what pages hand in; any page can watch it, and a closed page loses nothing.
+"""Uploads become jobs at once, and a worker process works through them; any page can watch, and a closed page loses
+nothing.
 
-On start it first finishes what an earlier run left, then adds batches in the order they came. Uploaded copies are
-deleted once the library has its own. Durable jobs will replace this thread (kb.jobs); the interface can stay.
+This process only starts the worker, takes up the index generations that it writes, and shows what the job rows say. An
+upload is acknowledged when its original is in the library and its job is in the queue: both survive a kill.
 """
 
 from __future__ import annotations
 
-import queue
-import shutil
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from ingest.add import Added, Progress, add_paths
+from ingest.add import hash_of, spelt
+from ingest.read import ReadLimits, check_size, check_type
+from ingest.take_in import submit_file
 from kb.editions import DocumentDetails
-from kb.errors import KBError, StoreError
+from kb.errors import KBError
+from kb.jobs import Job, JobQueue
 from kb.knowledge_base import KnowledgeBase
+from kb.settings import Settings
+from kb.worker import WorkerProcess
 
 _log = structlog.get_logger("vademecum")
+
+_LOOK_S = 0.5  # between two looks for a newer index generation
+_WAIT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,137 +47,149 @@ class FileState:
     reason: str = ""
     pages: int = 0
     chunks: int = 0
+    job: int = 0
+    """Number of its job; 0 if it needs none."""
 
 
 class Batch:
-    """The files of one upload. Written by the adding thread, read by pages."""
+    """The files of one upload, as their jobs stand."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = tuple(paths)
-        self._files = [FileState(path.name) for path in paths]
-        self._lock = threading.Lock()
-        self._finished = threading.Event()
+    def __init__(self, queue: JobQueue, files: Sequence[FileState]) -> None:
+        self._queue = queue
+        self._files = tuple(files)
 
     @property
     def files(self) -> tuple[FileState, ...]:
-        with self._lock:
-            return tuple(self._files)
+        return tuple(self._now(file) for file in self._files)
 
     @property
     def finished(self) -> bool:
-        return self._finished.is_set()
+        return all(file.status for file in self.files)
 
     def wait(self, seconds: float) -> bool:
         """Wait until all is done, at most `seconds`; whether it is."""
-        return self._finished.wait(seconds)
+        end = time.monotonic() + seconds
+        while not self.finished:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_WAIT_S)
+        return True
 
-    def note_progress(self, index: int, progress: Progress) -> None:
-        with self._lock:
-            state = self._files[index]
-            self._files[index] = replace(state, step=progress.step, done=progress.done, total=progress.total)
-
-    def note_outcome(self, index: int, status: str, reason: str = "", pages: int = 0, chunks: int = 0) -> None:
-        with self._lock:
-            state = self._files[index]
-            self._files[index] = replace(state, status=status, reason=reason, pages=pages, chunks=chunks)
-
-    def finish(self) -> None:
-        """End the batch. A file without an outcome was interrupted."""
-        with self._lock:
-            self._files = [f if f.status else replace(f, status="stopped") for f in self._files]
-        self._finished.set()
+    def _now(self, file: FileState) -> FileState:
+        if file.status or not file.job:
+            return file
+        try:
+            return _state(file.name, self._queue.job(file.job))
+        except KBError as error:  # the job was over long ago and is forgotten
+            return FileState(file.name, status="stopped", reason=str(error), job=file.job)
 
 
 class Adding:
-    """The thread and its queue. `start` once, `stop` at the end."""
+    """The worker process and what it is given. `start` once, `stop` at the end."""
 
     def __init__(self, kb: KnowledgeBase, folder: Path) -> None:
-        """`folder` is where uploads lie until they are read; it is on the library's disk and ours to empty."""
+        """`folder` is where uploads lie until the library has them; it is on the library's disk and ours to empty."""
         self._kb = kb
         self._folder = folder
-        self._queue: queue.Queue[Batch | None] = queue.Queue()
+        self.queue = JobQueue(kb.store)
+        self._limits = ReadLimits.of(kb.settings)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="adding", daemon=True)
+        self.worker = WorkerProcess(*_command(kb.settings))
+        self._thread = threading.Thread(target=self._look, name="index", daemon=True)
         self.latest: Batch | None = None
 
     def start(self) -> None:
+        self.worker.start()
         self._thread.start()
 
     def stop(self, seconds: float) -> bool:
-        """Ask it to end at the next step; whether it did within `seconds`."""
+        """Ask the worker to put its job down; whether all ended within about `seconds`."""
         self._stopping.set()
-        self._queue.put(None)
+        self.worker.stop(seconds)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def submit(self, paths: Sequence[Path]) -> Batch:
-        """Queue files that lie in our folder; they are deleted afterwards. Any other path is left out, untouched."""
+    def submit(self, paths: Sequence[Path], details: DocumentDetails | None = None, *, draft: bool = False) -> Batch:
+        """Take in files that lie in our folder; they are moved away. Any other path is left out, untouched.
+
+        When this returns, each file that can be read is a job that survives whatever happens next.
+        """
         ours = self._folder.resolve()
-        batch = Batch([path for path in paths if path.resolve().is_relative_to(ours)])
+        mine = [path for path in paths if path.resolve().is_relative_to(ours)]
+        batch = Batch(self.queue, [self._submitted(path, details or DocumentDetails(), draft) for path in mine])
         self.latest = batch
-        self._queue.put(batch)
         return batch
 
-    def _run(self) -> None:
-        self._guarded("warm-up", self._warm_up)
-        self._guarded("resuming", self._resume)
-        self._guarded("embedding", self._embed)
-        while (batch := self._queue.get()) is not None and not self._stopping.is_set():
-            try:
-                for index in range(len(batch.paths)):
-                    self._add(batch, index)
-            finally:
-                batch.finish()  # no page may wait for ever, whatever happened
-            self._guarded("embedding", self._embed)
-
-    def _add(self, batch: Batch, index: int) -> None:
-        path = batch.paths[index]
+    def _submitted(self, path: Path, details: DocumentDetails, draft: bool) -> FileState:
+        name = spelt(Path(path.name))
         try:
-            if not self._stopping.is_set():
-                (added,) = self._add_file(path, lambda progress: batch.note_progress(index, progress))
-                status = "stopped" if self._stopping.is_set() and added.status == "failed" else added.status
-                batch.note_outcome(index, status, added.reason, added.pages, added.chunks)
-        except (KBError, OSError, ValueError) as error:
-            batch.note_outcome(index, "failed", str(error))
+            check_type(path)
+            check_size(path, self._limits)
+            sha256 = hash_of(path)
+            known = self._kb.store.document(sha256[:16])
+            if known is not None and known.sha256 == sha256 and known.state in ("draft", "ready", "superseded"):
+                reason = f"already in the library as {known.file}"
+                return FileState(name, status="known", reason=reason, pages=known.pages, chunks=known.chunks)
+            self._kb.store.put_blob(path, sha256)
+            job = submit_file(self.queue, name, sha256, path.stat().st_size, details, draft=draft)
+            return _state(name, job)
+        except (KBError, OSError) as error:
+            return FileState(name, status="failed", reason=str(error))
         finally:
             path.unlink(missing_ok=True)
 
-    def _add_file(
-        self,
-        path: Path,
-        progress: Callable[[Progress], None] | None = None,
-        details: DocumentDetails | None = None,
-    ) -> list[Added]:
-        return add_paths(
-            self._kb, [path], details=details, progress=progress, cancelled=self._stopping.is_set, embed=False
-        )
+    def _look(self) -> None:
+        """Warm up, then take up what the worker publishes."""
+        self._guarded("warm-up", self._warm_up)
+        while not self._stopping.wait(_LOOK_S):
+            self._guarded("taking up the index", self._kb.refresh_index)
 
     def _warm_up(self) -> None:
         self._kb.warm_up()
         _ = self._kb.model  # its libraries take seconds to load
-
-    def _resume(self) -> None:
-        """Go on with documents that an earlier run was killed in; their originals are in the library already."""
-        for document in self._kb.documents():
-            if document.state != "reading" or self._stopping.is_set():
-                continue
-            path = self._folder / document.id / Path(document.file).name
-            path.parent.mkdir(exist_ok=True)
-            try:
-                shutil.copyfile(self._kb.store.blob(document), path)
-                title = "" if document.title == path.stem else document.title
-                self._add_file(path, details=DocumentDetails(title, document.edition, document.issued))
-            except (StoreError, ValueError) as error:
-                self._kb.store.fail_document(replace(document, state="failed", reason=str(error)))
-            finally:
-                path.unlink(missing_ok=True)
-
-    def _embed(self) -> None:
-        """Compute the vectors that are missing; new files come first."""
-        self._kb.embed_pending(cancelled=lambda: self._stopping.is_set() or not self._queue.empty())
 
     def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:
             work()
         except (KBError, OSError, ValueError) as error:
             _log.warning("background work broke off", work=what, reason=str(error))
+
+
+def _state(name: str, job: Job) -> FileState:
+    if job.state == "done":
+        result = job.result
+        reason, pages, chunks = str(result["reason"]), int(result["pages"]), int(result["chunks"])
+        return FileState(name, status="added", reason=reason, pages=pages, chunks=chunks, job=job.number)
+    if job.state in ("failed", "quarantined"):
+        return FileState(name, status="failed", reason=job.reason, job=job.number)
+    if job.state == "cancelled":
+        return FileState(name, status="stopped", job=job.number)
+    return FileState(
+        name, job.step if job.state == "running" and job.step else "wait", job.done, job.total, job=job.number
+    )
+
+
+def _command(settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """How the worker is started, and its environment: the very settings that the app has."""
+    command = [sys.executable, "-m", "cli", "jobs", "run", "--under-app", "--home", str(settings.home)]
+    return command, {**os.environ, **{f"VADEMECUM_{name.upper()}": text for name, text in _spelt_out(settings)}}
+
+
+def _spelt_out(settings: Settings) -> list[tuple[str, str]]:
+    """The settings that were given, as environment variables hold them."""
+    given: list[tuple[str, str]] = []
+    for name in settings.model_fields_set:
+        value: Any = getattr(settings, name)
+        if hasattr(value, "get_secret_value"):
+            value = value.get_secret_value()
+        if value is not None:
+            plain = isinstance(value, str | int | float | Path) and not isinstance(value, bool)
+            given.append((name, str(value) if plain else settings_json(value)))
+    return given
+
+
+def settings_json(value: Any) -> str:
+    """Lists and the like, as pydantic-settings reads them."""
+    import json
+
+    return json.dumps(value)

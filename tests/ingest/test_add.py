@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest import add as module
+from ingest import take_in as module
 from ingest.add import Added, Progress, add_paths
 from ingest.read import read
 from ingest.read_pdf import reader_version
@@ -176,10 +176,10 @@ def test_a_full_disk_fails_that_file_and_keeps_the_rest(
     finish = base.store.finish_document
     full = {"b.pdf"}
 
-    def finishing(document: object, chunks: Sequence[object]) -> None:
+    def finishing(document: object, chunks: Sequence[object], **more: object) -> None:
         if document.file in full:  # type: ignore[attr-defined]
             raise StoreError("The disk is full")
-        finish(document, chunks)  # type: ignore[arg-type]
+        finish(document, chunks, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(base.store, "finish_document", finishing)
     results = add(base, files)

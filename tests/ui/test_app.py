@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -32,12 +37,22 @@ def test_port_in_use_says_so(tmp_path: Path) -> None:
             main(Settings(home=tmp_path / "home", port=port))
 
 
+T = TypeVar("T")
+
+
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KnowledgeBase:
     opened = KnowledgeBase.open(Settings(home=tmp_path / "home"), write=True)
     monkeypatch.setattr(opened, "warm_up", lambda: None)
-    monkeypatch.setattr(opened, "embed_pending", lambda **_: 0)
     return opened
+
+
+def wait_for(look: Callable[[], T | None], seconds: float = 120) -> T:
+    end = time.monotonic() + seconds
+    while (found := look()) is None:
+        assert time.monotonic() < end, "took too long"
+        time.sleep(0.2)
+    return found
 
 
 def uploads(tmp_path: Path) -> Path:
@@ -54,7 +69,7 @@ def test_each_file_of_an_upload_gets_its_own_outcome(base: KnowledgeBase, tmp_pa
     adding = Adding(base, folder)
     adding.start()
     batch = adding.submit([good, bad])
-    assert batch.wait(60)
+    assert batch.wait(120)
     first, second = batch.files
     assert (first.name, first.status) == ("指南.txt", "added")
     assert first.chunks > 0
@@ -62,6 +77,22 @@ def test_each_file_of_an_upload_gets_its_own_outcome(base: KnowledgeBase, tmp_pa
     assert second.reason
     assert not good.exists()
     assert not bad.exists()
+    wait_for(lambda: base.search("Aspirin") or None)
+    assert adding.stop(5)
+
+
+def test_a_killed_worker_is_started_again_and_loses_nothing(base: KnowledgeBase, tmp_path: Path) -> None:
+    folder = uploads(tmp_path)
+    adding = Adding(base, folder)
+    adding.start()
+    first = wait_for(lambda: adding.worker.pid)
+    os.kill(first, signal.SIGKILL)
+    file = folder / "after.txt"
+    file.write_text("Warfarin is a drug. " * 40)
+    batch = adding.submit([file])
+    assert batch.wait(120)
+    assert batch.files[0].status == "added"
+    assert adding.worker.pid != first
     assert adding.stop(5)
 
 
@@ -92,8 +123,7 @@ def test_reading_that_was_killed_is_finished_at_the_next_start(base: KnowledgeBa
     base.store.start_document(document)
     adding = Adding(base, folder)
     adding.start()
-    assert adding.submit([]).wait(60)
-    finished = base.document(document.id)
+    finished = wait_for(lambda: d if (d := base.document(document.id)).state == "ready" else None)
     assert (finished.state, finished.file, finished.chunks) == ("ready", "手册.txt", added.chunks)
     assert adding.stop(5)
 

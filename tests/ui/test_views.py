@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from kb.testing import make_hit
 from kb.types import Answer, Citation, Document, Hit, Language
-from ui.adding import Batch
 from ui.answer_view import Exchange, earlier, latest
 from ui.evidence_view import evidence
 from ui.library_view import ROWS, Listing, details, filters, table
@@ -169,16 +168,6 @@ def test_table_tells_what_is_searched_by_words_only(make: Document) -> None:
 @pytest.fixture
 def make() -> Document:
     return replace(make_hit("x").document, pages=2, chunks=5, embedded=3, language="en")
-
-
-def test_a_finished_batch_leaves_no_file_without_an_outcome(tmp_path: object) -> None:
-    from pathlib import Path
-
-    batch = Batch([Path("a.pdf"), Path("b.pdf")])
-    batch.note_outcome(0, "added", pages=2, chunks=3)
-    batch.finish()
-    assert [file.status for file in batch.files] == ["added", "stopped"]
-    assert batch.wait(0)
 
 
 def test_listing_finds_and_sorts(make: Document) -> None:

@@ -19,6 +19,7 @@ from math import ceil
 
 from ingest.clean import Joiner
 from ingest.headings import FlatLine, Heading, find_headings, heading_paths, split_contents, top_rank
+from ingest.layout import turned
 from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Box, Chunk, DocumentKind, OutlineEntry, Page, Span
@@ -154,7 +155,7 @@ class _Builder:
         texts = [line.text for line in lines]
         for i, line in enumerate(lines):
             text, glue = self._joiner.join(texts[i], texts[i + 1]) if i + 1 < len(lines) else (texts[i], "")
-            self.placed.append(_Placed(self._length, self._length + len(text), line.page, line.box))
+            self.placed.append(_Placed(self._length, self._length + len(text), line.page, line.place))
             self._append(text + glue)
         return start, self._length
 
@@ -174,7 +175,7 @@ def _document_sections(
     max_tokens: int,
 ) -> _Made:
     """Lines → paragraphs → sections between headings."""
-    lines = [FlatLine(line.text, page.number, line.box, line.size) for page in pages for line in page.lines]
+    lines = [line for page in pages for line in _flat(page)]
     lines, contents = split_contents(lines)
     lines = _comparable(lines)
     headings = find_headings(lines, outline, contents, kind=kind, body_size=_body_size(lines))
@@ -223,7 +224,11 @@ def _record_sections(
     """Each record is a section of its own; each of its lines a unit, cut at sentences only if too long."""
     builder = _Builder(Joiner(()))
     spans = [
-        [builder.paragraph([FlatLine(line.text, page.number, line.box, 0.0)]) for line in page.lines if line.text]
+        [
+            builder.paragraph([FlatLine(line.text, page.number, line.box, 0.0, line.box)])
+            for line in page.lines
+            if line.text
+        ]
         for page in pages
     ]
     text = builder.text
@@ -235,6 +240,13 @@ def _record_sections(
         units = tuple(unit for span in record for unit in long.get(span) or (_Unit(*span, counts[span]),))
         sections.append(_Section((page.label,), True, units))
     return text, builder.placed, sections
+
+
+def _flat(page: Page) -> Iterator[FlatLine]:
+    quarters = page.rotated // 90
+    for line in page.lines:
+        upright = line.box and turned(line.box, page.width, page.height, quarters)
+        yield FlatLine(line.text, page.number, upright, line.size, line.box)
 
 
 def _comparable(lines: Sequence[FlatLine]) -> list[FlatLine]:

@@ -68,7 +68,10 @@ class FlatLine:
     text: str
     page: int
     box: Box | None
+    """Where it stands when its page is held so that it can be read."""
     size: float
+    place: Box | None = None
+    """Where it stands on the page as displayed: for citations."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _ROWS = 6  # rows in which two columns must stand side by side before they are taken for columns
 _SPANNING = 4  # lines from which on a cell beside the rows that follow it is taken to span them
 _SMALLER = 0.85  # a superscript's character height, at most, of its neighbour's
+_FONT_SHARE = 0.72  # a font's size over the height of the box that text recognition puts around its lines
 _RAISE = 0.22  # how far its foot stands above its neighbour's, at least, in neighbour heights
 
 
@@ -48,6 +49,14 @@ class Characters:
     top: Sequence[float]
     cell: Callable[[int], Box]
     """The box of a character's whole cell (ascent to descent), by index: its height is the font's size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A piece of text that was recognised in a page's image, and where."""
+
+    text: str
+    box: Box
 
 
 @dataclass(slots=True)
@@ -96,6 +105,42 @@ def page_lines(characters: Characters, width: float, last_number: int | None = N
     pieces, numbers = _split_line_numbers(pieces, last_number)
     lines = [*_joined(_rows_before_cells(_reading_order(pieces, width))), *_joined(numbers)]
     return lines, int(numbers[-1].words[0].text) if numbers else None
+
+
+def turned(box: Box, width: float, height: float, quarters: int) -> Box:
+    """Where a box is after its page, of this size, was turned clockwise by quarter turns."""
+    x0, y0, x1, y1 = box
+    if quarters % 4 == 1:
+        return y0, width - x1, y1, width - x0
+    if quarters % 4 == 2:
+        return width - x1, height - y1, width - x0, height - y0
+    if quarters % 4 == 3:
+        return height - y1, x0, height - y0, x1
+    return box
+
+
+def recognised_lines(found: Sequence[Recognised], width: float) -> list[Line]:
+    """Lines in reading order from the pieces found in a page's image, which come in no order that can be trusted.
+
+    Pieces side by side become one line with cells, as in text pages, unless they are columns of prose. Heights vary
+    with the letters of a line, so that those near the usual one count as it: size is for telling headings.
+    """
+    if not found:
+        return []
+    usual = median(_FONT_SHARE * (one.box[3] - one.box[1]) for one in found)
+    pieces = []
+    for one in found:
+        x0, y0, x1, y1 = one.box
+        size = _FONT_SHARE * (y1 - y0)
+        size = usual if abs(size - usual) < 0.25 * usual else size
+        words = [_Word(one.text, x0, x1)]
+        pieces.append(_Piece(words, y0, y1, size, 0))
+    ordered: list[_Piece] = []
+    for row, members in enumerate(_rows(pieces)):
+        for piece in members:
+            piece.line = row
+            ordered.append(piece)
+    return list(_joined(_reading_order(ordered, width)))
 
 
 # -- superscripts ----------------------------------------------------------------------------------------------------
@@ -462,10 +507,15 @@ def _columns_of(band: list[_Piece], x: float, width: float) -> list[_Piece]:
 
 def _top_down(pieces: list[_Piece]) -> list[_Piece]:
     """Rows from top to bottom, each from left to right."""
+    return [piece for row in _rows(pieces) for piece in row]
+
+
+def _rows(pieces: list[_Piece]) -> list[list[_Piece]]:
+    """Pieces that stand side by side, from left to right; rows from top to bottom."""
     rows: list[list[_Piece]] = []
     for piece in sorted(pieces, key=lambda p: -p.middle):
         if rows and rows[-1][0].shares_row(piece):
             rows[-1].append(piece)
         else:
             rows.append([piece])
-    return [piece for row in rows for piece in sorted(row, key=lambda p: p.x0)]
+    return [sorted(row, key=lambda p: p.x0) for row in rows]

@@ -22,6 +22,9 @@ from typing import Any
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
+from ingest.drawn import Drawn, drawn_on, function
+from ingest.frames import send
+from ingest.garbled import garbled
 from ingest.layout import HYPHEN, Characters, page_lines
 from kb.types import Box
 
@@ -31,17 +34,13 @@ _METADATA_LONGEST = 500
 _Address = ctypes.c_void_p
 
 
-def _function(name: str, *arguments: Any) -> Any:
-    """pdfium's function with plain addresses for pointers: called through map(), about 0.2 µs a character."""
-    address = ctypes.cast(getattr(raw, name), _Address).value or 0
-    return ctypes.CFUNCTYPE(ctypes.c_int, *arguments)(address)
-
-
-_get_unicode = _function("FPDFText_GetUnicode", _Address, ctypes.c_int)
-_get_char_box = _function(
-    "FPDFText_GetCharBox", _Address, ctypes.c_int, _Address, _Address, _Address, _Address
+_get_unicode = function("FPDFText_GetUnicode", ctypes.c_int, _Address, ctypes.c_int)
+_get_char_box = function(
+    "FPDFText_GetCharBox", ctypes.c_int, _Address, ctypes.c_int, _Address, _Address, _Address, _Address
 )  # (page, index, left, right, bottom, top)
-_get_cell_box = _function("FPDFText_GetLooseCharBox", _Address, ctypes.c_int, _Address)  # FS_RECTF: l, t, r, b
+_get_cell_box = function(
+    "FPDFText_GetLooseCharBox", ctypes.c_int, _Address, ctypes.c_int, _Address
+)  # FS_RECTF: l, t, r, b
 
 
 class Refused(Exception):
@@ -57,9 +56,9 @@ def main(arguments: list[str]) -> None:
     try:
         _read(order, out)
     except Refused as refusal:
-        _send(out, {"error": str(refusal)})
+        send(out, {"error": str(refusal)})
     except MemoryError:
-        _send(out, {"error": "memory"})
+        send(out, {"error": "memory"})
     out.close()
     os._exit(0)  # pdfium's own teardown of a broken document is not worth the risk
 
@@ -80,12 +79,6 @@ def _allow_time(order: dict[str, Any], pages: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (min(max(1, wanted), most), most))
 
 
-def _send(out: Any, frame: dict[str, Any]) -> None:
-    data = json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    out.write(len(data).to_bytes(4, "big") + data)
-    out.flush()
-
-
 def _read(order: dict[str, Any], out: Any) -> None:
     pdf = _open(order["path"], out)
     count = len(pdf)
@@ -95,14 +88,14 @@ def _read(order: dict[str, Any], out: Any) -> None:
         raise Refused(f"has {count:,} pages, more than the limit of {order['max_pages']:,} (max_pages)")
     _allow_time(order, count)
     outline = _outline(pdf)
-    _send(out, {"head": {"pages": count, "outline": outline, "metadata": _metadata(pdf)}})
+    send(out, {"head": {"pages": count, "outline": outline, "metadata": _metadata(pdf)}})
     labels = _labels(pdf, count)
     last_number: int | None = None
     for index in range(order["first_page"] - 1, count):
         page, last_number = _page(pdf, index, labels.get(index, ""), order["max_page_chars"], last_number)
-        _send(out, {"page": page})
-    _send(out, {"read": count})
-    _send(out, {"tail": _from_pypdf(order["path"], want_outline=not outline)})
+        send(out, {"page": page})
+    send(out, {"read": count})
+    send(out, {"tail": _from_pypdf(order["path"], want_outline=not outline)})
 
 
 def _open(path: str, out: Any) -> Any:
@@ -118,7 +111,7 @@ def _open(path: str, out: Any) -> Any:
         raw.FPDF_ERR_SECURITY: "is encrypted in a way that cannot be opened: ask its source for an open copy",
     }.get(code, "is damaged: its structure cannot be read as a PDF")
     # Once this is sent, pypdf may say more, fail, or be stopped by the alarm.
-    _send(out, {"error": plain})
+    send(out, {"error": plain})
     signal.alarm(_DIAGNOSIS_S)
     raise Refused(_diagnosis(path) or plain)
 
@@ -149,31 +142,45 @@ def _page(pdf: Any, index: int, label: str, most: int, last_number: int | None) 
     try:
         crop, rotation = _geometry(page)
         width, height = crop[2] - crop[0], crop[3] - crop[1]
+        drawn = drawn_on(page)
+        facts: dict[str, Any] = {"images": _covered(drawn, crop), "paths": drawn.paths}
         if rotation in (1, 3):
             width, height = height, width
         textpage = raw.FPDFText_LoadPage(page)
         if not textpage:
-            return _frame(index, label, width, height, note="the page's text could not be read"), None
+            return _frame(index, label, width, height, note="the page's text could not be read", **facts), None
         try:
             found = raw.FPDFText_CountChars(textpage)
             if found <= 0:
-                return _frame(index, label, width, height, note="no text"), None
+                return _frame(index, label, width, height, **facts), None
             characters = _characters(textpage, min(found, most), crop, rotation)
             lines, last_number = page_lines(characters, width, last_number)
         finally:
             raw.FPDFText_ClosePage(textpage)
     finally:
         raw.FPDF_ClosePage(page)
-    if not lines:
-        return _frame(index, label, width, height, note="no text"), None
     note = f"cut at {most:,} of {found:,} characters (max_page_chars)" if found > most else ""
-    return _frame(index, label, width, height, note, [[line.text, line.box, line.size] for line in lines]), last_number
+    shown = [[line.text, line.box, line.size] for line in lines]
+    facts["garbled"] = garbled("\n".join(line.text for line in lines))
+    return _frame(index, label, width, height, note=note, lines=shown, **facts), last_number
 
 
-def _frame(
-    index: int, label: str, width: float = 0.0, height: float = 0.0, note: str = "", lines: Any = ()
-) -> dict[str, Any]:
-    return {"number": index + 1, "label": label, "width": width, "height": height, "note": note, "lines": lines}
+def _frame(index: int, label: str, width: float = 0.0, height: float = 0.0, **more: Any) -> dict[str, Any]:
+    """What ingest.read_pdf makes a page of; see there."""
+    frame = {"number": index + 1, "label": label, "width": width, "height": height, "note": "", "lines": ()}
+    return {**frame, "images": 0.0, "paths": 0, "garbled": "", **more}
+
+
+def _covered(drawn: Drawn, crop: Box) -> float:
+    """The share of the page that images cover; those over one another count twice, up to the whole page."""
+    area = (crop[2] - crop[0]) * (crop[3] - crop[1])
+    if area <= 0:
+        return 0.0
+    covered = 0.0
+    for x0, y0, x1, y1 in drawn.images:
+        width, height = min(x1, crop[2]) - max(x0, crop[0]), min(y1, crop[3]) - max(y0, crop[1])
+        covered += max(0.0, width) * max(0.0, height)
+    return round(min(1.0, covered / area), 3)
 
 
 def _geometry(page: Any) -> tuple[Box, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kb.errors import ReadError
-from kb.settings import Settings
+from kb.settings import OcrWhen, Settings
 from kb.types import DocumentKind, OutlineEntry, Page
 
 
@@ -25,6 +25,11 @@ class ReadLimits:
     cpu_s: float = 20.0
     cpu_s_per_page: float = 0.2
     memory_bytes: int = 1536 << 20
+    ocr: OcrWhen = "auto"
+    ocr_workers: int = 0
+    """Recognising processes; 0: one for each core."""
+    ocr_page_s: float = 60.0
+    ocr_memory_bytes: int = 4096 << 20
 
     @classmethod
     def of(cls, settings: Settings) -> ReadLimits:
@@ -35,6 +40,10 @@ class ReadLimits:
             cpu_s=settings.read_cpu_s,
             cpu_s_per_page=settings.read_cpu_s_per_page,
             memory_bytes=settings.read_memory_mb << 20,
+            ocr=settings.ocr,
+            ocr_workers=settings.ocr_workers,
+            ocr_page_s=settings.ocr_page_s,
+            ocr_memory_bytes=settings.ocr_memory_mb << 20,
         )
 
 

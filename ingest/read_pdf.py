@@ -7,47 +7,122 @@ child died. Limits measured on malformed files and bombs: none of 41 hung, all e
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import ingest
-from ingest.read import Head, ReadEvent, Reading, ReadLimits, Tail
+from ingest.frames import BrokenFrame, Frames, command, surroundings
+from ingest.ocr import RecognisedPage, ocr_version, recognise
+from ingest.read import Head, Reading, ReadLimits, Tail
 from kb.errors import ReadError
+from kb.settings import OcrWhen
 from kb.types import Box, Line, OutlineEntry, Page
 
-_LAYOUT_VERSION = 2  # raised whenever ingest.layout or ingest.pdf_child would give other lines
+_LAYOUT_VERSION = 3  # raised whenever ingest.layout or ingest.pdf_child would give other lines
 _WALL = 3.0  # wall limit over CPU limit: the machine may be busy
+_SOME_IMAGE = 0.05  # share of a page without text that images cover before it is taken for a scan
+_MOSTLY_IMAGE = 0.5  # the same for a page with a few letters, a stamp or a page number
+_FEW = 120
+_LETTERS_DRAWN = 40  # paths on a page without text, from which on they may be its letters
 _TAIL_S = 8.0  # how long pypdf may look for what pdfium does not tell, once all pages are here
-_FRAME_MOST = 64 << 20
 _ABORTS = {signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, signal.SIGBUS}
 
 
 def read_pdf(path: Path, limits: ReadLimits, first_page: int = 1) -> Reading:
     """Read `path` from `first_page` on.
 
+    Pages come as they are read until the first that must be recognised; all after it wait for the text of the whole
+    document, so that a document that cannot be read is refused before minutes are spent on its images.
+
     Raises ReadError when the document cannot be read as a whole: damaged, encrypted, without pages, over a limit,
     or because the child crashed; the message says at which page.
     """
     child = _Child(path, limits, first_page)
+    waiting: list[_Read] = []
+    tail = Tail()
     try:
-        yield from child.events()
+        for event in child.events():
+            if isinstance(event, Tail):
+                tail = event
+            elif isinstance(event, Head):
+                yield event
+            elif waiting or _wanted(event, limits.ocr):
+                waiting.append(event)
+            else:
+                yield _unrecognised(event, limits.ocr)
     finally:
         child.stop()
+    numbers = [read.page.number for read in waiting if _wanted(read, limits.ocr)]
+    with closing(recognise(path, numbers, limits)) as recognised:
+        for read in waiting:
+            wanted = _wanted(read, limits.ocr)
+            yield _with_recognised(read, next(recognised)) if wanted else _unrecognised(read, limits.ocr)
+    yield tail
 
 
 def reader_version() -> str:
     """What pages read by this installation are marked with."""
     return f"pdfium-{version('pypdfium2')}/{_LAYOUT_VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A page's text as its file has it, and what tells whether its image must be read instead."""
+
+    page: Page
+    images: float
+    """The share of the page that images cover."""
+    paths: int
+    garbled: str
+    """Why its text is garbage; empty if it is not."""
+
+
+def _wanted(read: _Read, when: OcrWhen) -> bool:
+    """Whether the page's image is to be recognised."""
+    if when != "auto":
+        return when == "always"
+    letters = sum(map(str.isalnum, read.page.text))
+    drawn = read.images >= _SOME_IMAGE or read.paths >= _LETTERS_DRAWN
+    return bool(read.garbled) or (not letters and drawn) or (letters < _FEW and read.images >= _MOSTLY_IMAGE)
+
+
+def _unrecognised(read: _Read, when: OcrWhen) -> Page:
+    """The page by its own text; garbage is left out, because a wrong number in it could be quoted."""
+    page = read.page
+    if read.garbled:
+        note = f"its text is garbage ({read.garbled}) and was left out; recognition is off (setting ocr)"
+        return replace(page, lines=(), garbled=True, note=note)
+    if not page.lines and not page.note:
+        unread = when == "never" and read.images >= _SOME_IMAGE
+        return replace(page, note="an image without text; recognition is off (setting ocr)" if unread else "no text")
+    return page
+
+
+def _with_recognised(read: _Read, found: RecognisedPage) -> Page:
+    """The page by what was recognised; by its own text if that is sound and recognition gave less."""
+    page = read.page
+    letters = sum(map(str.isalnum, page.text))
+    less = sum(sum(map(str.isalnum, line.text)) for line in found.lines) < letters
+    if less and not read.garbled:
+        return replace(page, note="; ".join(filter(None, (page.note, found.note))))
+    notes = [f"its text is garbage ({read.garbled})" if read.garbled else "", found.note]
+    return replace(
+        page,
+        lines=found.lines,
+        reader=f"{page.reader}+{ocr_version()}",
+        note="; ".join(filter(None, notes)),
+        source="ocr",
+        confidence=found.confidence,
+        rotated=found.rotated,
+        garbled=bool(read.garbled),
+    )
 
 
 class _Child:
@@ -59,27 +134,24 @@ class _Child:
         self._reader = ""
         self._error = ""
         self._all_read = False
-        self._buffer = bytearray()
         self._started = time.monotonic()
         self._deadline = self._started + _WALL * limits.cpu_s
         self._process = _start(path, limits, first_page)
         assert self._process.stdout is not None
-        self._pipe = self._process.stdout.fileno()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._pipe, selectors.EVENT_READ)
+        self._frames = Frames(self._process.stdout.fileno())
 
-    def events(self) -> Iterator[ReadEvent]:
+    def events(self) -> Iterator[Head | _Read | Tail]:
         tail = Tail()
-        for frame in self._frames():
+        for frame in self._read_frames():
             if "head" in frame:
                 head = _head(frame["head"], self._limits)
                 self._reader = reader_version()
                 self._deadline = self._started + _WALL * (self._limits.cpu_s + self._limits.cpu_s_per_page * head.pages)
                 yield head
             elif "page" in frame:
-                page = _page(frame["page"], self._page, self._reader)
+                read = _page(frame["page"], self._page, self._reader)
                 self._page += 1
-                yield page
+                yield read
             elif "read" in frame:
                 self._all_read = True
                 self._deadline = min(self._deadline, time.monotonic() + _TAIL_S)
@@ -93,34 +165,27 @@ class _Child:
 
     def stop(self) -> None:
         """Kill the child if it still runs, and leave no zombie."""
-        self._selector.close()
+        self._frames.close()
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def _frames(self) -> Iterator[dict[str, Any]]:
+    def _read_frames(self) -> Iterator[dict[str, Any]]:
         """Frames until the child closes its pipe or the wall limit is reached."""
         while True:
-            while len(self._buffer) >= 4:
-                size = int.from_bytes(self._buffer[:4], "big")
-                if size > _FRAME_MOST:
-                    raise ReadError(f"could not be read: page {self._page} is implausibly large")
-                if len(self._buffer) < 4 + size:
-                    break
-                data = bytes(self._buffer[4 : 4 + size])
-                del self._buffer[: 4 + size]
-                yield _parsed(data)
-            left = self._deadline - time.monotonic()
-            if left <= 0 or not self._selector.select(left):
+            try:
+                frame = self._frames.read(max(0.0, self._deadline - time.monotonic()))
+            except TimeoutError:
                 if not self._all_read:
                     self._error = "time"
                 return
-            chunk = os.read(self._pipe, 1 << 18)
-            if not chunk:
+            except BrokenFrame as broken:
+                raise ReadError(f"could not be read: its reader {broken} at page {self._page}") from None
+            if frame is None:
                 return
-            self._buffer += chunk
+            yield frame
 
     def _reason(self) -> str:
         """Why the child did not finish."""
@@ -154,28 +219,17 @@ def _start(path: Path, limits: ReadLimits, first_page: int) -> subprocess.Popen[
         "cpu_s_per_page": limits.cpu_s_per_page,
         "memory_bytes": limits.memory_bytes,
     }
-    root = str(Path(ingest.__file__).resolve().parent.parent)
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "ingest.pdf_child", json.dumps(order)],
+        command("ingest.pdf_child", order),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={"PYTHONPATH": root, "PYTHONUTF8": "1", "PATH": os.defpath, "MALLOC_ARENA_MAX": "1"},
+        env=surroundings(),
         start_new_session=True,  # Ctrl-C belongs to the parent, which then stops the child itself
     )
 
 
 # -- frames to values ------------------------------------------------------------------------------------------------
-
-
-def _parsed(data: bytes) -> dict[str, Any]:
-    try:
-        frame = json.loads(data)
-    except ValueError:
-        frame = None
-    if not isinstance(frame, dict):
-        raise ReadError("could not be read: its reader sent something that is no data")
-    return frame
 
 
 def _head(head: dict[str, Any], limits: ReadLimits) -> Head:
@@ -188,12 +242,12 @@ def _head(head: dict[str, Any], limits: ReadLimits) -> Head:
         raise ReadError("could not be read: its reader sent a broken head") from None
 
 
-def _page(page: dict[str, Any], number: int, reader: str) -> Page:
+def _page(page: dict[str, Any], number: int, reader: str) -> _Read:
     try:
         if int(page["number"]) != number:
             raise ValueError(page["number"])
         lines = tuple(Line(str(text), _box(box), float(size)) for text, box, size in page["lines"])
-        return Page(
+        read = Page(
             number,
             lines,
             width=_finite(page["width"]),
@@ -202,6 +256,8 @@ def _page(page: dict[str, Any], number: int, reader: str) -> Page:
             reader=reader,
             note=str(page["note"])[:200],
         )
+        images, paths = _finite(page.get("images", 0.0)), int(page.get("paths", 0))
+        return _Read(read, images, paths, str(page.get("garbled", ""))[:200])
     except (KeyError, TypeError, ValueError):
         raise ReadError(f"could not be read: its reader sent a broken page {number}") from None
 

@@ -152,7 +152,7 @@ class TakeIn:
             return []
         version = resumable(name)
         pages = list(store.pages(document.id)) if version else []
-        if pages and all(page.number == i and page.reader == version for i, page in enumerate(pages, start=1)):
+        if pages and all(page.number == i and page.reader.startswith(version) for i, page in enumerate(pages, start=1)):
             return pages
         store.drop_pages(document.id)
         return []
@@ -236,7 +236,8 @@ def _refuse_without_text(reading: _Reading) -> None:
     count = len(reading.pages)
     if reading.kind == "pdf":
         pages = "its only page" if count == 1 else f"any of its {count} pages"
-        raise ReadError(f"no text layer on {pages} (scanned?); scanned pages cannot be read yet")
+        why = next((f": {page.note}" for page in reading.pages if page.note != "no text"), "")
+        raise ReadError(f"no text on {pages}{why}")
     raise ReadError("has no text in it")
 
 

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from kb.errors import UsageError
 
 CONFIG_FILE = "vademecum.toml"
+OcrWhen = Literal["auto", "never", "always"]
 
 
 class Settings(BaseSettings):
@@ -64,6 +65,15 @@ class Settings(BaseSettings):
     read_cpu_s: float = Field(20.0, gt=0, description="CPU seconds a reading child may use, plus read_cpu_s_per_page.")
     read_cpu_s_per_page: float = Field(0.2, ge=0, description="CPU seconds more for each page.")
     read_memory_mb: int = Field(1536, ge=256, description="Address space of a reading child.")
+
+    ocr: OcrWhen = Field(
+        "auto",
+        description="Recognise text in page images: 'auto' where a page has no text or garbage for text, 'never', "
+        "'always' (every page, in place of its text).",
+    )
+    ocr_workers: int = Field(0, ge=0, description="Recognising processes; 0 = one for each core.")
+    ocr_page_s: float = Field(60.0, gt=0, description="CPU seconds that recognising one page may take.")
+    ocr_memory_mb: int = Field(4096, ge=1024, description="Address space of a recognising process.")
 
     @classmethod
     def settings_customise_sources(

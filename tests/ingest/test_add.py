@@ -83,7 +83,7 @@ def test_good_bad_and_known_files_each_get_their_result(base: Base, files: Path)
     assert "unsupported type '.docx'" in told["c.docx"][1]
     assert told["d.json"] == ("added", "")
     assert told["e.pdf"] == ("known", "already in the library as a.pdf")
-    assert "no text layer on any of its 2 pages" in told["f.pdf"][1]
+    assert "no text on any of its 2 pages" in told["f.pdf"][1]
     assert told["g.txt"] == ("failed", "is empty (0 bytes)")
     assert told["h.md"][0] == "added"
     assert told["missing.pdf"] == ("failed", "no such file or folder")

@@ -98,6 +98,7 @@
     parts.aside.replaceChildren();
     zoom(0);
     if (!dialog.open) dialog.showModal();
+    parts.body.focus(); // not the page number, where keys are digits
     if (data.passages) showPassages(true);
     show();
   }

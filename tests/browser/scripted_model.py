@@ -18,7 +18,8 @@ HOSTILE = (
 class ScriptedModel:
     """`url` is the base URL; `close` ends it and whatever streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, hostile: str = HOSTILE) -> None:
+        """`hostile` is what it says when asked for hostile things."""
         self.closed = threading.Event()
         closed = self.closed
 
@@ -42,8 +43,8 @@ class ScriptedModel:
 
             def stream(self, question: str) -> None:
                 if "hostile" in question:
-                    for start in range(0, len(HOSTILE), 7):
-                        self.piece(HOSTILE[start : start + 7])
+                    for start in range(0, len(hostile), 7):
+                        self.piece(hostile[start : start + 7])
                 else:
                     self.piece("Something first [1] ")
                     while not closed.wait(0.1):

@@ -12,7 +12,7 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
@@ -22,9 +22,9 @@ from ingest.headings import FlatLine, Heading, find_headings, heading_paths, spl
 from ingest.layout import turned
 from kb.sentences import sentence_spans
 from kb.terms import language_of
-from kb.types import Box, Chunk, DocumentKind, OutlineEntry, Page, Span
+from kb.types import Box, Chunk, DocumentKind, LineRole, OutlineEntry, Page, Span
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same pages would give other chunks."""
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -35,6 +35,7 @@ _ITEM = re.compile(
     r"[●○•▪■□◆◇►➢✓✔▲△★☆※·*–—-]\s|[●○•▪■□◆◇►➢✓✔※]|[（(]\s?(?:\d{1,3}|[a-zA-Z]|[一二三四五六七八九十]{1,3})\s?[)）]"
     r"|\d{1,3}(?:\.\d{1,2}){0,4}\s?[.．、)）](?!\d)|[①-⑳]|[一二三四五六七八九十]{1,3}、|\[\d{1,3}\]|[a-z][.)]\s"
 )
+_CAPTION = re.compile(r"(?:续?表|Table|TABLE|Tab\.)\s*[\dA-Z一二三四五六七八九十]")
 _SENTENCE_END = re.compile(r"[。！？!?：:；;.][”’」』）)\]]*$")
 _IDEOGRAPH = re.compile("[\u3400-\u9fff]")
 _SMALL = 0.4  # a chunk below this share of the limit takes in the next subsection
@@ -59,6 +60,21 @@ class _Unit:
     start: int
     end: int
     tokens: int
+    lead: tuple[tuple[int, int], ...] = ()
+    """For a table's row: its caption and heading rows, which a chunk that begins with it repeats."""
+    lead_tokens: int = 0
+    table: int = 0
+    """For the first unit of a table: the tokens of the whole table."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Characters [start, end) of the document, behind those of `lead`, are a chunk under `heading`."""
+
+    start: int
+    end: int
+    heading: str
+    lead: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +103,7 @@ def chunk_pages(
     text, placed, sections = make(kept, outline, kind, count_tokens, max_tokens)
     starts = [one.start for one in placed]
     position = 0
-    batch: list[tuple[int, int, str]] = []
+    batch: list[_Piece] = []
     for piece in _packed(sections, max_tokens, text):
         batch.append(piece)
         if len(batch) == 256:
@@ -100,25 +116,36 @@ def chunk_pages(
 def _finish(
     document: str,
     position: int,
-    pieces: Sequence[tuple[int, int, str]],
+    pieces: Sequence[_Piece],
     text: str,
     placed: Sequence[_Placed],
     starts: Sequence[int],
     count_tokens: TokenCounter,
 ) -> Iterator[Chunk]:
-    tokens = count_tokens([text[start:end] for start, end, _ in pieces]) if pieces else []
-    for at, ((start, end, heading), count) in enumerate(zip(pieces, tokens, strict=True), start=position):
-        body = text[start:end]
+    parts = [[*piece.lead, (piece.start, piece.end)] for piece in pieces]
+    bodies = ["\n".join(text[start:end] for start, end in part) for part in parts]
+    tokens = count_tokens(bodies) if pieces else []
+    made = zip(pieces, parts, bodies, tokens, strict=True)
+    for at, (piece, part, body, count) in enumerate(made, start=position):
         yield Chunk(
             id=hashlib.sha256(f"{document}\0{at}\0{body}".encode()).hexdigest()[:20],
             document=document,
             position=at,
             text=body,
-            heading=heading,
-            spans=tuple(_spans(start, end, placed, starts)),
+            heading=piece.heading,
+            spans=tuple(_spans_of(part, placed, starts)),
             language=language_of(body),
             tokens=count,
         )
+
+
+def _spans_of(parts: Sequence[tuple[int, int]], placed: Sequence[_Placed], starts: Sequence[int]) -> Iterator[Span]:
+    """The spans of several pieces of the document's string that stand below one another in a chunk."""
+    before = 0
+    for start, end in parts:
+        for span in _spans(start, end, placed, starts):
+            yield replace(span, start=span.start + before, end=span.end + before)
+        before += end - start + 1
 
 
 def _spans(start: int, end: int, placed: Sequence[_Placed], starts: Sequence[int]) -> Iterator[Span]:
@@ -182,6 +209,7 @@ def _document_sections(
     headings = [heading for heading in headings if lines[heading.first].text.strip()]
     builder = _Builder(Joiner(line.text for line in lines))
     bounds: list[tuple[Heading | None, list[tuple[int, int]]]] = [(None, [])]
+    roles: dict[tuple[int, int], LineRole] = {}
     by_first = {heading.first: heading for heading in headings}
     breaks = _paragraph_breaks(lines, kind)
     at = 0
@@ -197,12 +225,16 @@ def _document_sections(
                 end += 1
         group = [line for line in lines[at:end] if line.text.strip()]
         if group:
-            bounds[-1][1].append(builder.paragraph(group))
+            span = builder.paragraph(group)
+            bounds[-1][1].append(span)
+            roles[span] = group[0].role
         at = end
     paths = heading_paths(headings)
     top = top_rank(headings)
     text = builder.text
-    units = _units(text, [span for _, spans in bounds for span in spans], count_tokens, max_tokens)
+    units = _units(text, roles, count_tokens, max_tokens)
+    for _, spans in bounds:
+        _lead_rows(spans, roles, units, text)
     sections: list[_Section] = []
     for i, (heading, spans) in enumerate(bounds):
         mine = tuple(unit for span in spans for unit in units[span])
@@ -234,7 +266,8 @@ def _record_sections(
     text = builder.text
     whole = [span for record in spans for span in record]
     counts = _counted(text, whole, count_tokens)
-    long = _units(text, [span for span in whole if counts[span] > max_tokens], count_tokens, max_tokens)
+    too_long: dict[tuple[int, int], LineRole] = {span: "text" for span in whole if counts[span] > max_tokens}
+    long = _units(text, too_long, count_tokens, max_tokens)
     sections = []
     for page, record in zip(pages, spans, strict=True):
         units = tuple(unit for span in record for unit in long.get(span) or (_Unit(*span, counts[span]),))
@@ -246,7 +279,11 @@ def _flat(page: Page) -> Iterator[FlatLine]:
     quarters = page.rotated // 90
     for line in page.lines:
         upright = line.box and turned(line.box, page.width, page.height, quarters)
-        yield FlatLine(line.text, page.number, upright, line.size, line.box)
+        text = line.text
+        head, _, rest = text.partition("\t")
+        if line.role == "text" and rest and _ITEM.fullmatch(head + " "):
+            text = f"{head} {rest}"  # the gap behind a bullet parts no cells
+        yield FlatLine(text, page.number, upright, line.size, line.box, line.role)
 
 
 def _comparable(lines: Sequence[FlatLine]) -> list[FlatLine]:
@@ -312,7 +349,12 @@ def _wrap_width(lines: Sequence[FlatLine]) -> int:
 def _breaks_text(before: FlatLine, line: FlatLine, wrap: int) -> bool:
     if not wrap or not line.text.strip() or not before.text.strip():
         return True
-    if _ITEM.match(line.text) or line.text.startswith(("#", "|", ">", "```", "    ")):
+    if (
+        before.in_table
+        or line.in_table
+        or _ITEM.match(line.text)
+        or line.text.startswith(("#", "|", ">", "```", "    "))
+    ):
         return True
     return _width(before.text) < 0.75 * wrap
 
@@ -362,7 +404,7 @@ def _first_of_item(lines: Sequence[FlatLine], i: int) -> bool:
 
 def _breaks_layout(before: FlatLine, line: FlatLine, pitch: float, right: float, item: bool) -> bool:
     """Whether `line` begins a paragraph after `before`; `right` is the edge of before's column."""
-    if before.box is None or line.box is None or _ITEM.match(line.text):
+    if before.in_table or line.in_table or before.box is None or line.box is None or _ITEM.match(line.text):
         return True
     size = max(before.size, line.size, 4.0)
     if abs(before.size - line.size) > 0.15 * size and min(before.size, line.size) > 0:
@@ -394,10 +436,16 @@ def _is_row(line: FlatLine) -> bool:
 
 
 def _units(
-    text: str, paragraphs: Sequence[tuple[int, int]], count_tokens: TokenCounter, max_tokens: int
+    text: str, paragraphs: Mapping[tuple[int, int], LineRole], count_tokens: TokenCounter, max_tokens: int
 ) -> dict[tuple[int, int], list[_Unit]]:
-    """The sentences of each paragraph with their tokens; those longer than a chunk are cut by LangChain's splitter."""
-    sentences = {(a, b): [(a + s, a + e) for s, e in sentence_spans(text[a:b])] for a, b in paragraphs}
+    """The sentences of each paragraph with their tokens; those longer than a chunk are cut by LangChain's splitter.
+
+    A table's row is one unit, whatever sentences its cells hold.
+    """
+    sentences = {
+        (a, b): [(a, b)] if role in ("head", "row") else [(a + s, a + e) for s, e in sentence_spans(text[a:b])]
+        for (a, b), role in paragraphs.items()
+    }
     counts = _counted(text, [span for spans in sentences.values() for span in spans], count_tokens)
     cut = {span: _cut(text, span, counts[span], max_tokens) for span in counts if counts[span] > max_tokens}
     counts |= _counted(text, [piece for pieces in cut.values() for piece in pieces], count_tokens)
@@ -405,6 +453,36 @@ def _units(
         paragraph: [_Unit(*piece, counts[piece]) for span in spans for piece in cut.get(span, [span])]
         for paragraph, spans in sentences.items()
     }
+
+
+def _lead_rows(
+    spans: Sequence[tuple[int, int]],
+    roles: Mapping[tuple[int, int], LineRole],
+    units: dict[tuple[int, int], list[_Unit]],
+    text: str,
+) -> None:
+    """Give each row of a section's tables its caption and heading rows, and the first unit the table's whole length."""
+    at = 0
+    while at < len(spans):
+        end = at
+        while end < len(spans) and roles[spans[end]] in ("head", "row"):
+            end += 1
+        if end == at:
+            at += 1
+            continue
+        first = at - 1 if at and _CAPTION.match(text, *spans[at - 1]) else at
+        lead = [] if first == at else [spans[first]]
+        heads = at
+        while heads < end and roles[spans[heads]] == "head":
+            heads += 1
+        for i in range(at, end):
+            tokens = sum(unit.tokens for span in lead for unit in units[span])
+            units[spans[i]] = [replace(unit, lead=tuple(lead), lead_tokens=tokens) for unit in units[spans[i]]]
+            if i < heads:
+                lead.append(spans[i])
+        total = sum(unit.tokens for span in spans[first:end] for unit in units[span])
+        units[spans[first]][0] = replace(units[spans[first]][0], table=total)
+        at = end
 
 
 def _counted(text: str, spans: Sequence[tuple[int, int]], count_tokens: TokenCounter) -> dict[tuple[int, int], int]:
@@ -434,8 +512,8 @@ def _cut(text: str, span: tuple[int, int], tokens: int, max_tokens: int) -> list
 # -- packing -----------------------------------------------------------------------------------------------------------
 
 
-def _packed(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, heading) of each chunk. Small neighbouring subsections share one; top-level sections never do."""
+def _packed(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[_Piece]:
+    """The chunks. Small neighbouring subsections share one; top-level sections never do."""
     pending: list[_Section] = []
     size = 0
     for section in sections:
@@ -455,7 +533,7 @@ def _packed(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterato
         yield from _pieces(pending, max_tokens, text)
 
 
-def _pieces(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[tuple[int, int, str]]:
+def _pieces(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[_Piece]:
     """The sections' units in chunks of about equal size."""
     units = [(unit, section) for section in sections for unit in section.units]
     total = sum(unit.tokens for unit, _ in units)
@@ -467,16 +545,20 @@ def _pieces(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterato
     for i, (unit, _) in enumerate(units):
         over = size + unit.tokens > max_tokens
         even = size >= target * 0.97 or (size + unit.tokens / 2 > target and size > _SMALL * max_tokens)
-        if i > begin and (over or even):
+        fits = size >= _SMALL * max_tokens and size + unit.table > max_tokens >= unit.table > 0
+        if i > begin and (over or even or fits):
             cut = i - 1 if i - 1 > begin and _introduces(text, units[i - 1][0]) else i
+            while cut - 1 > begin and (units[cut - 1][0].start, units[cut - 1][0].end) in units[cut][0].lead:
+                cut -= 1  # a table's caption and head go with its first rows
             done.append((begin, cut))
-            begin, size = cut, sum(one.tokens for one, _ in units[cut:i])
+            begin, size = cut, units[cut][0].lead_tokens + sum(one.tokens for one, _ in units[cut:i])
         size += unit.tokens
     done.append((begin, len(units)))
     done = _without_tail(done, [unit.tokens for unit, _ in units], max_tokens)
     for first, last in done:
         heading = _common([section for _, section in units[first:last]])
-        yield units[first][0].start, units[last - 1][0].end, PATH.join(heading)
+        lead = units[first][0].lead
+        yield _Piece(units[first][0].start, units[last - 1][0].end, PATH.join(heading), lead)
 
 
 def _introduces(text: str, unit: _Unit) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from ingest.clean import normalise
-from kb.types import Box, DocumentKind, OutlineEntry
+from kb.types import Box, DocumentKind, LineRole, OutlineEntry
 
 _ZH = "一二三四五六七八九十百零〇"
 _SIZE_RANK = 16  # ranks: outline 0–9, parts and chapters 10–14, sizes 16–25, numbering from 30 on
@@ -72,6 +72,11 @@ class FlatLine:
     size: float
     place: Box | None = None
     """Where it stands on the page as displayed: for citations."""
+    role: LineRole = "text"
+
+    @property
+    def in_table(self) -> bool:
+        return self.role in ("head", "row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,7 @@ def _by_looks(lines: Sequence[FlatLine], taken: set[int], contents: Set[str], bo
     ranks: dict[int, int] = {}
     for i, line in enumerate(lines):
         larger = line.size >= _LARGER * body_size > 0
-        if i not in taken and _could_be(line, larger):
+        if i not in taken and not line.in_table and _could_be(line, larger):
             rank = _rank(line, sizes, body_size)
             if _key(line.text) in contents:
                 rank = _CONTENTS_RANK if rank is None else rank

@@ -25,7 +25,8 @@ import pypdfium2.raw as raw
 from ingest.drawn import Drawn, drawn_on, function
 from ingest.frames import send
 from ingest.garbled import garbled
-from ingest.layout import HYPHEN, Characters, page_lines
+from ingest.layout import Before, page_lines
+from ingest.pieces import HYPHEN, Characters
 from kb.types import Box
 
 _DIAGNOSIS_S = 5
@@ -90,9 +91,9 @@ def _read(order: dict[str, Any], out: Any) -> None:
     outline = _outline(pdf)
     send(out, {"head": {"pages": count, "outline": outline, "metadata": _metadata(pdf)}})
     labels = _labels(pdf, count)
-    last_number: int | None = None
+    before = Before()
     for index in range(order["first_page"] - 1, count):
-        page, last_number = _page(pdf, index, labels.get(index, ""), order["max_page_chars"], last_number)
+        page, before = _page(pdf, index, labels.get(index, ""), order["max_page_chars"], before)
         send(out, {"page": page})
     send(out, {"read": count})
     send(out, {"tail": _from_pypdf(order["path"], want_outline=not outline)})
@@ -134,11 +135,11 @@ def _diagnosis(path: str) -> str:
 # -- one page --------------------------------------------------------------------------------------------------------
 
 
-def _page(pdf: Any, index: int, label: str, most: int, last_number: int | None) -> tuple[dict[str, Any], int | None]:
+def _page(pdf: Any, index: int, label: str, most: int, before: Before) -> tuple[dict[str, Any], Before]:
     """One page as a frame. A page that pdfium cannot load is kept, without text and with a note."""
     page = raw.FPDF_LoadPage(pdf.raw, index)
     if not page:
-        return _frame(index, label, note="the page is damaged and could not be read"), None
+        return _frame(index, label, note="the page is damaged and could not be read"), Before()
     try:
         crop, rotation = _geometry(page)
         width, height = crop[2] - crop[0], crop[3] - crop[1]
@@ -148,27 +149,29 @@ def _page(pdf: Any, index: int, label: str, most: int, last_number: int | None) 
             width, height = height, width
         textpage = raw.FPDFText_LoadPage(page)
         if not textpage:
-            return _frame(index, label, width, height, note="the page's text could not be read", **facts), None
+            return _frame(index, label, width, height, note="the page's text could not be read", **facts), Before()
         try:
             found = raw.FPDFText_CountChars(textpage)
             if found <= 0:
-                return _frame(index, label, width, height, **facts), None
+                return _frame(index, label, width, height, **facts), Before()
             characters = _characters(textpage, min(found, most), crop, rotation)
-            lines, last_number = page_lines(characters, width, last_number)
+            rules = [_displayed(rule, crop, rotation) for rule in drawn.rules]
+            arranged = page_lines(characters, width, before, rules)
         finally:
             raw.FPDFText_ClosePage(textpage)
     finally:
         raw.FPDF_ClosePage(page)
     note = f"cut at {most:,} of {found:,} characters (max_page_chars)" if found > most else ""
-    shown = [[line.text, line.box, line.size] for line in lines]
-    facts["garbled"] = garbled("\n".join(line.text for line in lines))
-    return _frame(index, label, width, height, note=note, lines=shown, **facts), last_number
+    shown = [[line.text, line.box, line.size, line.role] for line in arranged.lines]
+    facts["garbled"] = garbled("\n".join(line.text for line in arranged.lines))
+    facts["tables"] = arranged.tables
+    return _frame(index, label, width, height, note=note, lines=shown, **facts), arranged.before
 
 
 def _frame(index: int, label: str, width: float = 0.0, height: float = 0.0, **more: Any) -> dict[str, Any]:
     """What ingest.read_pdf makes a page of; see there."""
     frame = {"number": index + 1, "label": label, "width": width, "height": height, "note": "", "lines": ()}
-    return {**frame, "images": 0.0, "paths": 0, "garbled": "", **more}
+    return {**frame, "images": 0.0, "paths": 0, "garbled": "", "tables": 0, **more}
 
 
 def _covered(drawn: Drawn, crop: Box) -> float:

@@ -428,9 +428,9 @@ def _compose(
 
 
 def _one_line(text: str) -> str:
-    """A sentence as it is shown: the page's line breaks are not the answer's."""
+    """A sentence as it is shown: the page's line breaks are not the answer's; a table's cells are kept apart."""
     joined = re.sub(rf"(?<=[{_CJK}，。；：、])\s*\n\s*(?=[{_CJK}])", "", text)
-    return re.sub(r"\s*[\n\t]\s*", " ", joined)
+    return re.sub(r"\s*\n\s*", " ", re.sub(r"[ \t]*\t[ \t]*", " | ", joined.strip()))
 
 
 def cite(hit: Hit, n: int, start: int, end: int) -> Citation:

@@ -2,7 +2,8 @@
 
 Spans rather than strings, because every quote must stay an exact substring of its passage. A full stop ends a sentence
 only when what follows can begin one: not after 'e.g.', 'Dr.', an initial or a list number, not inside '0.5 mg'.
-A line break ends one too, unless the next line plainly goes on (a lower-case word after an unfinished line).
+A line break ends one too, unless the next line plainly goes on (a lower-case word after an unfinished line). A line of
+cells parted by tabs is a table's row and one sentence: a dose without its row's drug would be anyone's.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
     start = 0
     for found in re.finditer(r"\n", text):
         at = found.start()
-        wrapped = not _ENDS_LINE.search(text[start:at]) and _GOES_ON.match(text, at + 1)
+        following = text.find("\n", at + 1)
+        row = text.find("\t", start, following if following >= 0 else len(text)) >= 0
+        wrapped = not row and not _ENDS_LINE.search(text[start:at]) and _GOES_ON.match(text, at + 1)
         if not wrapped:
             yield start, at
             start = at + 1
@@ -62,6 +65,9 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _split_line(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    if text.find("\t", start, end) >= 0:
+        yield from _trimmed(text, start, end)
+        return
     begin = start
     for found in _STOP.finditer(text, start, end):
         stop = found.end()

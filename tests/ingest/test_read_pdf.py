@@ -17,7 +17,8 @@ import pypdfium2 as pdfium
 import pytest
 
 from ingest import read_pdf as module
-from ingest.layout import Characters, page_lines
+from ingest.layout import page_lines
+from ingest.pieces import Characters
 from ingest.read import Head, ReadLimits, Tail, read
 from ingest.read_pdf import read_pdf
 from kb.errors import ReadError
@@ -137,7 +138,7 @@ def test_marks_at_the_end_of_the_stream_go_back_to_their_words() -> None:
     starts = [50.0 + 6 * i + (10 if i > 11 else 0) for i in range(len(text))]
     boxes = [(x, 500.0, x + 6, 512.0) for x in starts[:-1]]
     boxes.append((starts[10] + 6 + 4, 506, starts[10] + 6 + 10, 514))
-    found, _ = page_lines(characters(text, boxes), 600)
+    found = page_lines(characters(text, boxes), 600).lines
     assert [line.text for line in found] == ["with AMOXIL® over 250"]
     assert found[0].box == (50, 500, starts[19] + 6, 514)
 
@@ -149,7 +150,7 @@ def test_latin_words_do_not_make_a_chinese_line_larger() -> None:
         (50.0 + 14 * i, 500.0, 50.0 + 14 * i + (8 if c.isascii() else 14), 519.0 if c.isascii() else 513.0)
         for i, c in enumerate(text)
     ]
-    found, _ = page_lines(characters(text, boxes), 600)
+    found = page_lines(characters(text, boxes), 600).lines
     assert {line.size for line in found} == {14}
 
 

@@ -38,6 +38,7 @@ _ITEM = re.compile(
 _CAPTION = re.compile(r"(?:续?表|Table|TABLE|Tab\.)\s*[\dA-Z一二三四五六七八九十]")
 _SENTENCE_END = re.compile(r"[。！？!?：:；;.][”’」』）)\]]*$")
 _IDEOGRAPH = re.compile("[\u3400-\u9fff]")
+_PARAGRAPHS = frozenset({"docx", "html", "epub", "slides", "sheets"})  # kinds in which each line is a paragraph
 _SMALL = 0.4  # a chunk below this share of the limit takes in the next subsection
 _TAIL = 0.2  # a last piece below this share joins the piece before it …
 _OVER = 1.05  # … if that stays below this share
@@ -321,6 +322,8 @@ def _body_size(lines: Sequence[FlatLine]) -> float:
 
 def _paragraph_breaks(lines: Sequence[FlatLine], kind: DocumentKind) -> list[bool]:
     """For each line, whether a paragraph begins with it."""
+    if kind in _PARAGRAPHS:
+        return [True] * len(lines)
     if kind != "pdf":
         wrap = _wrap_width(lines)
         return [i == 0 or _breaks_text(lines[i - 1], line, wrap) for i, line in enumerate(lines)]

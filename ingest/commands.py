@@ -22,7 +22,10 @@ def register(app: typer.Typer) -> None:
 
 
 def add(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders: PDF, .txt, .md, .json, .jsonl.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders: PDF, DOCX, EPUB, HTML, PPTX, XLSX, CSV, .txt, .md, .json, .jsonl."),
+    ],
     title: Annotated[str, typer.Option(help="Its title (one file only), if the file does not say it right.")] = "",
     edition: Annotated[str, typer.Option(help="Its edition, e.g. '3rd'.")] = "",
     issued: Annotated[str, typer.Option(metavar="DATE", help="When it was issued: 2024, 2024-05 or 2024-05-31.")] = "",

@@ -73,7 +73,10 @@ class Tail:
 ReadEvent = Head | Page | Tail
 Reading = Generator[ReadEvent, None, None]
 
-_TEXT = {".txt", ".text", ".md", ".markdown", ".json", ".jsonl", ".ndjson"}
+_TEXT = {".txt", ".text", ".md", ".markdown", ".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".html", ".htm", ".xhtml"}
+_OFFICE = {".docx", ".epub", ".pptx", ".xlsx"}
+_OLD = {".doc": ".docx", ".ppt": ".pptx", ".xls": ".xlsx"}
+KNOWN = "PDF, DOCX, EPUB, HTML, PPTX, XLSX, CSV, TSV, .txt, .md, .json and .jsonl (text also packed as .xz or .gz)"
 _PACKED = {".xz", ".gz"}
 
 
@@ -88,16 +91,15 @@ def suffix_of(path: Path) -> str:
 def is_supported(path: Path) -> bool:
     """Whether a file of this name is one that can be read."""
     packed = path.suffix.lower() in _PACKED
-    return suffix_of(path) in _TEXT or (suffix_of(path) == ".pdf" and not packed)
+    return suffix_of(path) in _TEXT or (suffix_of(path) in {".pdf", *_OFFICE} and not packed)
 
 
 def check_type(name: Path) -> None:
     """Raise ReadError if no reader knows files of this name."""
     if not is_supported(name):
-        raise ReadError(
-            f"unsupported type '{name.suffix or name.name}': PDF, .txt, .md, .json and .jsonl can be read "
-            "(text also packed as .xz or .gz)"
-        )
+        newer = _OLD.get(suffix_of(name))
+        remedy = f"save it as {newer} and add that" if newer else f"{KNOWN} can be read"
+        raise ReadError(f"unsupported type '{name.suffix or name.name}': {remedy}")
 
 
 def check_size(path: Path, limits: ReadLimits) -> None:
@@ -123,9 +125,9 @@ def read(path: Path, limits: ReadLimits, first_page: int = 1, *, name: Path | No
         from ingest.read_pdf import read_pdf
 
         return read_pdf(path, limits, first_page)
-    from ingest.read_text import read_text
+    from ingest.read_apart import read_apart
 
-    return read_text(path, limits, first_page, name=name)
+    return read_apart(path, limits, first_page, name=name)
 
 
 def resumable(name: Path) -> str:

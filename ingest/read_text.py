@@ -1,9 +1,10 @@
-"""Plain text, Markdown and record files in; Head, Pages and Tail out.
+"""Plain text, Markdown and record files in; Head, Pages and Tail out. Runs in the reading child.
 
 Text has no pages, so it is parted where a reader can find the place again: at form feeds if it has them, else at the
 first blank line or heading after about 3,000 characters (a printed page). A part's number stands in for the page, its
-label is the range of lines, '121–187'. Record files (.json, .jsonl: strings, or objects with title and text) give one
-page a record: number = place in the file, label = title. Records that cannot be used are counted and named.
+label is the range of lines, '121–187'. Record files (.json, .jsonl: strings, or objects with title and text; .csv,
+.tsv: rows below a row of headings) give one page a record: number = place in the file, label = title. Records that
+cannot be used are counted and named.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest.read import Head, ReadEvent, Reading, ReadLimits, Tail, suffix_of
+from ingest.read_table import table_rows
 from kb.errors import ReadError
 from kb.records import are_monographs
 from kb.types import DocumentKind, Line, Page
@@ -49,9 +51,9 @@ def read_text(path: Path, limits: ReadLimits, first_page: int = 1, *, name: Path
     Raises ReadError if it is damaged, in an unknown encoding, not text, or holds no usable record.
     """
     name = name or path
-    text = _decoded(_unpacked(path, name.suffix.lower(), limits.file_bytes))
+    text = decoded(_unpacked(path, name.suffix.lower(), limits.file_bytes))
     suffix = suffix_of(name)
-    if suffix in (".json", ".jsonl", ".ndjson"):
+    if suffix in (".json", ".jsonl", ".ndjson", ".csv", ".tsv"):
         yield from _read_records(text, suffix, limits, first_page)
         return
     pages = list(_parts(text, limits))
@@ -85,7 +87,7 @@ def _unpacked(path: Path, packing: str, most: int) -> bytes:
     return data
 
 
-def _decoded(data: bytes) -> str:
+def decoded(data: bytes) -> str:
     """Text of UTF-8, UTF-16 and -32 with their marks, or GB18030 (which includes GBK and GB2312)."""
     for bom, name in _BOMS:
         if data.startswith(bom):
@@ -184,7 +186,8 @@ class _Bad:
 def _read_records(text: str, suffix: str, limits: ReadLimits, first_page: int) -> Iterator[ReadEvent]:
     bad: list[_Bad] = []
     pages: list[Page] = []
-    items = list(_items(text, lines=suffix != ".json"))
+    rows = suffix in (".csv", ".tsv")
+    items = list(table_rows(text, suffix) if rows else _items(text, lines=suffix != ".json"))
     for number, item in enumerate(items, start=1):
         made = item if isinstance(item, _Bad) else _record(number, item, limits)
         if isinstance(made, _Bad):

@@ -22,6 +22,10 @@ _MOJIBAKE = re.compile(r"[\x80-\x9f\ufffd\ue000-\uf8ff]|(?:[\u00a0-\u00ff]{2}.?)
 _ANNEX = re.compile(r"附件\s*\d*\s*[:：]?")
 _RULE = re.compile(r"(?:\s*[-–—_=*·.]){3,}\s*$")  # a line of dashes that was taken in with the title
 _LONGEST = 150
+_SUFFIXES = frozenset(
+    ".xz .gz .pdf .txt .text .md .markdown .json .jsonl .ndjson .csv .tsv .docx .pptx .xlsx .epub .html .htm"
+    " .xhtml".split()
+)
 _LARGER = 1.12
 _ASIDE = re.compile(r"\s*[（(][^（()）]*[)）]\s*$")  # （2024 年修订版）: part of a title, never one by itself
 
@@ -29,12 +33,14 @@ _ASIDE = re.compile(r"\s*[（(][^（()）]*[)）]\s*$")  # （2024 年修订版�
 def choose_title(kind: DocumentKind, stated: str, pages: Sequence[Page], file: Path) -> str:
     """The title to show for `file`, whose metadata state `stated`."""
     stem = file.name
-    while Path(stem).suffix.lower() in (".xz", ".gz", ".pdf", ".txt", ".md", ".markdown", ".json", ".jsonl", ".ndjson"):
+    while Path(stem).suffix.lower() in _SUFFIXES:
         stem = Path(stem).stem
     stem = " ".join(stem.replace("_", " ").split()) or file.name
     if kind == "markdown":
         return next((m[1] for page in pages[:1] for line in page.lines if (m := _TOP.match(line.text))), stem)
-    if kind != "pdf":
+    if kind in ("html", "epub") and stated.strip():
+        return " ".join(stated.split())[:_LONGEST]
+    if kind not in ("pdf", "docx"):
         return stem
     early = [page for page in pages if page.lines][:3]
     stated = " ".join(normalise(stated).split())

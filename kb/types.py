@@ -17,7 +17,7 @@ Language = Literal["zh", "en"]
 DocumentState = Literal["reading", "draft", "ready", "superseded", "failed"]
 """A document is read, perhaps looked at as a draft, then published ('ready'). Only ready ones are searched by default;
 a superseded edition stays citable."""
-DocumentKind = Literal["pdf", "text", "markdown", "records", "monographs"]
+DocumentKind = Literal["pdf", "text", "markdown", "records", "monographs", "docx", "html", "epub", "slides", "sheets"]
 """'monographs' are records that are mostly `field:value` lines: see kb.records."""
 LineRole = Literal["text", "head", "row", "note"]
 """'head' and 'row' are rows of a table, its heading rows and the others: cells parted by tabs, the box is the row's

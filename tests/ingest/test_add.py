@@ -67,7 +67,7 @@ def book(pages: int) -> bytes:
 def test_good_bad_and_known_files_each_get_their_result(base: Base, files: Path) -> None:
     (files / "a.pdf").write_bytes(book(3))
     (files / "b.pdf").write_bytes(b"%PDF-1.4 broken")
-    (files / "c.docx").write_bytes(b"PK")
+    (files / "c.doc").write_bytes(b"PK")
     (files / "d.json").write_text(json.dumps(["阿司匹林\n剂型:片剂"]), encoding="utf-8")
     (files / "e.pdf").write_bytes(book(3))
     (files / "f.pdf").write_bytes(pdf([Sheet(), Sheet()]))
@@ -77,10 +77,10 @@ def test_good_bad_and_known_files_each_get_their_result(base: Base, files: Path)
     (files / "sub" / "h.md").write_text("# Title\n\nSome text.")
     results = add(base, files, files / "missing.pdf")
     told = {Path(r.file).name: (r.status, r.reason) for r in results}
-    assert list(told) == ["a.pdf", "b.pdf", "c.docx", "d.json", "e.pdf", "f.pdf", "g.txt", "h.md", "missing.pdf"]
+    assert list(told) == ["a.pdf", "b.pdf", "c.doc", "d.json", "e.pdf", "f.pdf", "g.txt", "h.md", "missing.pdf"]
     assert told["a.pdf"] == ("added", "")
     assert told["b.pdf"] == ("failed", "is damaged: its structure cannot be read as a PDF")
-    assert "unsupported type '.docx'" in told["c.docx"][1]
+    assert "unsupported type '.doc': save it as .docx" in told["c.doc"][1]
     assert told["d.json"] == ("added", "")
     assert told["e.pdf"] == ("known", "already in the library as a.pdf")
     assert "no text on any of its 2 pages" in told["f.pdf"][1]

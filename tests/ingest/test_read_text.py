@@ -50,7 +50,7 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
         ("a.jsonl", b"not json\n", "not valid JSON"),
         ("a.txt.xz", b"no archive", "cannot be unpacked as .xz"),
         ("a.txt.gz", b"no archive", "cannot be unpacked as .gz"),
-        ("a.docx", b"PK", "unsupported type '.docx'"),
+        ("a.doc", b"PK", "unsupported type '.doc'"),
     ],
 )
 def test_bad_files_have_their_reason(tmp_path: Path, name: str, data: bytes, expected: str) -> None:

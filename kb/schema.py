@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0006"
+HEAD = "0007"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -242,4 +242,31 @@ jobs = Table(
     Column("created", String, nullable=False),
     Column("changed", String, nullable=False),
     sqlite_autoincrement=True,  # a number names one job for ever
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("key", String, primary_key=True),  # hash of task, prompt version, model, passage and wish
+    Column("task", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("chunk_id", String, nullable=False),
+    Column("state", String, nullable=False),  # done, unreadable, failed
+    Column("reason", Text, nullable=False),
+    Column("reply", LargeBinary, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("at", String, nullable=False),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("example", String, nullable=False, index=True),
+    Column("reviewer", String, nullable=False),
+    Column("verdict", String, nullable=False),  # accepted, rejected, edited
+    Column("reason", Text, nullable=False),
+    Column("at", String, nullable=False),
 )

@@ -27,6 +27,7 @@ class _Asked:
     id: str
     question: str
     unit: str
+    topic: str
     fresh: bool
     """Whether it is of this run; the others are kept already and only stand in the way."""
 
@@ -96,7 +97,7 @@ def _looked_up(store: Store, batch: Sequence[QAExample]) -> Iterator[tuple[QAExa
 
 
 def _asked(example: QAExample, *, fresh: bool) -> _Asked:
-    return _Asked(example.id, example.question, example.unit, fresh)
+    return _Asked(example.id, example.question, example.unit, example.topic, fresh)
 
 
 def _repeats(
@@ -110,14 +111,16 @@ def _repeats(
     if not passed:
         return {}
     earlier = [_asked(example, fresh=False) for example in examples.stream(Selection(states=("kept", "accepted")))]
-    every = [*(_Asked("", text, "", False) for text in against), *earlier, *passed]
+    every = [*(_Asked("", text, "", "", False) for text in against), *earlier, *passed]
     found: dict[str, str] = {}
 
     def apart(first: int, second: int) -> bool:
         one, two = every[first], every[second]
         if numbers_differ(one.question, two.question):
             return True
-        return bool(one.unit and one.unit != two.unit and "drug:" in one.unit + two.unit)
+        if not one.unit or "drug:" not in one.unit + two.unit:
+            return False
+        return one.unit != two.unit or bool(one.topic and two.topic and one.topic != two.topic)
 
     def note(name: str, repeats: np.ndarray, at: Sequence[int]) -> None:
         for index, other in enumerate(repeats):

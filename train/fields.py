@@ -18,7 +18,7 @@ from kb.store import Store
 from kb.types import Chunk, Document, Hit, QAExample
 from train.examples import identified, source_of, unit_of
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the templates change."""
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
@@ -27,12 +27,11 @@ TEMPLATES: dict[str, tuple[str, ...]] = {
     "禁忌证": ("{name}有哪些禁忌？", "哪些情况下禁用{name}？", "{name}的禁忌证是什么？"),
     "适应证": ("{name}的适应证是什么？", "{name}主治什么病？", "{name}用于治疗什么？"),
     "药物相互作用": (
-        "{name}有哪些药物相互作用？",
         "{name}与其他药物有什么相互作用？",
         "{name}与其他药合用有什么影响？",
     ),
     "注意事项": ("使用{name}有哪些注意事项？", "{name}的注意事项是什么？", "用{name}时应注意什么？"),
-    "英文名": ("{name}的英文名是什么？", "{name}用英文怎么写？"),
+    "英文名": ("{name}的英文名是什么？", "{name}的英文名称是什么？"),
     "别名": ("{name}有哪些别名？", "{name}又叫什么名称？"),
     "剂型": ("{name}有哪些剂型？", "{name}有哪些剂型和规格？"),
     "药品类型": ("{name}属于哪一类药？", "{name}的药品类型是什么？"),

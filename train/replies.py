@@ -52,7 +52,7 @@ def pairs(reply: str) -> list[tuple[str, str]]:
     try:
         found = objects(reply)
     except Unreadable:
-        return _numbered(reply)
+        return _numbered(_THINK.sub("", reply))
     made = [(text(item, "question", "问题", "q"), text(item, "answer", "答案", "回答", "a")) for item in found]
     return [(question, answer) for question, answer in made if question and answer]
 

@@ -55,7 +55,8 @@ def unit_of(document: Document, chunk: Chunk) -> str:
     supersedes.
     """
     if document.kind == "monographs":
-        name = chunk.heading.split(" › ")[0] or chunk.text.split("\n", 1)[0]
+        # A record without a name is known by its place: its second chunk must not pass for another drug.
+        name = chunk.heading.split(" › ")[0] or f"{document.id}#{chunk.pages[0] if chunk.pages else chunk.id}"
         return "drug:" + "".join(name.split()).lower()
     return document.supersedes or document.id
 

@@ -163,7 +163,7 @@ def _key(name: str) -> str:
 
 def _usable(name: str) -> bool:
     """A name someone would ask by: not a fragment, not a sentence."""
-    return 2 <= len(name) <= 40 and any(character.isalpha() for character in name)
+    return 2 <= len(name) <= 40 and any(map(str.isalpha, name)) and not set(name) & set("【】；;：:。")
 
 
 def is_monographs(document: Document) -> bool:

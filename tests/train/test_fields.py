@@ -6,9 +6,10 @@ import pytest
 
 from kb import records
 from kb.knowledge_base import KnowledgeBase
+from kb.testing import make_hit
 from kb.types import QAExample
 from train import fields
-from train.examples import Examples, Selection, chunk_hash, chunks_of
+from train.examples import Examples, Selection, chunk_hash, chunks_of, unit_of
 
 
 def made(base: KnowledgeBase, report: fields.FieldsReport | None = None) -> list[QAExample]:
@@ -72,6 +73,18 @@ def test_a_removed_document_makes_its_examples_stale(base: KnowledgeBase) -> Non
     assert examples.stale() == len(batch)
     assert examples.count(Selection()) == 0
     assert examples.count(Selection(include_stale=True)) == len(batch)
+
+
+def test_the_chunks_of_a_nameless_record_are_one_unit() -> None:
+    """Lost: half a record is in training, the other half in the test."""
+    parts = [
+        make_hit(text, title="drugs", kind="monographs", page=7, position=at)
+        for at, text in enumerate(("【英文名】Samarium\n别名:来昔决南钐", "注意事项:骨髓抑制。\n剂型:注射剂。"))
+    ]
+    units = {unit_of(hit.document, hit.chunk) for hit in parts}
+    other = make_hit("剂型:片剂。", title="drugs", kind="monographs", page=8)
+    assert len(units) == 1
+    assert unit_of(other.document, other.chunk) not in units
 
 
 def test_states_narrow_the_selection(base: KnowledgeBase) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from kb.errors import KBError
 from kb.knowledge_base import KnowledgeBase
+from kb.service import Service
 from kb.settings import Settings, load_settings
 from ui.guard import Guard, listen, refuse_other_addresses
 
@@ -71,7 +72,7 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
     app = FastAPI(title="Vademecum", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(Guard)
     app.include_router(page_routes(kb.store, PageImages(kb.store)))
-    page = build_page(kb, adding).queue(default_concurrency_limit=4)
+    page = build_page(Service(kb), adding).queue(default_concurrency_limit=4)
     gr.mount_gradio_app(
         app,
         page,

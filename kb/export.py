@@ -5,8 +5,13 @@ Plain text; each reference names title, edition, issue date, section and page, s
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from kb.types import Answer, Citation, Document, DocumentKind, Language
 
+_MARKUP = re.compile(r"[\\\\`*_{}\[\]<>()#+\-.!|~&$:=@\"']")
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
 _REFERENCES: dict[Language, str] = {"zh": "参考来源", "en": "References"}
 _EDITION: dict[Language, str] = {"zh": "版次 {}", "en": "edition {}"}
 _ISSUED: dict[Language, str] = {"zh": "{} 发布", "en": "issued {}"}
@@ -26,6 +31,26 @@ def with_references(question: str, answer: Answer, language: Language) -> str:
     if references:
         parts.append("\n".join([_REFERENCES[language], *references]))
     return "\n\n".join(parts) + "\n"
+
+
+def as_markdown(title: str, answered: Sequence[tuple[str, Answer]], language: Language) -> str:
+    """A conversation as Markdown. All words of documents, models and people are escaped: nothing in it is a link,
+    an image or HTML for whatever shows the file."""
+    parts = [f"# {escaped(title)}"]
+    for question, answer in answered:
+        parts += [f"## {escaped(question)}", escaped(answer.text.strip())]
+        if answer.notice:
+            parts.append(escaped(answer.notice))
+        references = [f"- {escaped(reference(citation, answer, language))}" for citation in answer.citations]
+        if references:
+            parts += [f"### {_REFERENCES[language]}", "\n".join(references)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown shows it letter for letter; addresses are cut in two, so that none becomes a link."""
+    shown = _MARKUP.sub(r"\\\g<0>", text).replace("://", ":\u200b//").replace("www.", "www\u200b.")
+    return _INDENT.sub("", shown)
 
 
 def reference(citation: Citation, answer: Answer, language: Language) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kb.export import with_references
+from kb.conversations import VERDICTS
+from kb.export import reference, with_references
 from kb.types import Answer, Citation, Document, Hit, Language
 from ui.i18n import say
 from ui.markup import act_button, citation_button, hit_button, safe
@@ -29,6 +30,10 @@ class Exchange:
     notice: str = ""
     hits: tuple[Hit, ...] = ()
     answer: Answer | None = None
+    id: str = ""
+    """Of its record; empty until it was noted."""
+    verdict: str = ""
+    """What the reader thinks of it: helpful, wrong, unsafe."""
 
     @property
     def busy(self) -> bool:
@@ -54,7 +59,7 @@ def _exchange(number: int, item: Exchange, language: Language) -> str:
         f'<section class="vm-exchange"><h2 class="vm-question">'
         f'<span class="vm-sr">{safe(say(language, "you_asked"))}: </span>{safe(item.question)}</h2>'
         f'<div class="vm-answer vm-{_look(item)}" aria-busy="{str(item.busy).lower()}">'
-        f"{_body(item, language)}</div>{_actions(number, item, language)}</section>"
+        f"{_body(item, language)}</div>{_references(item, language)}{_actions(number, item, language)}</section>"
     )
 
 
@@ -112,8 +117,27 @@ def _actions(number: int, item: Exchange, language: Language) -> str:
     buttons.append(act_button(f"edit:{number}", say(language, "edit"), item.question))
     if item.hits:
         buttons.append(act_button(f"sources:{number}", say(language, "show_sources"), item.question))
+    if item.id and item.answer is not None:
+        buttons += [_judge(number, verdict, item, language) for verdict in VERDICTS]
     label = safe(say(language, "actions"))
     return f'<div class="vm-acts" role="group" aria-label="{label}">{"".join(buttons)}</div>'
+
+
+def _judge(number: int, verdict: str, item: Exchange, language: Language) -> str:
+    pressed = str(item.verdict == verdict).lower()
+    words = safe(say(language, f"verdict_{verdict}"))
+    return (
+        f'<button type="button" class="vm-act vm-verdict-{verdict}" data-act="{verdict}:{number}"'
+        f' aria-pressed="{pressed}">{words}</button>'
+    )
+
+
+def _references(item: Exchange, language: Language) -> str:
+    """For print alone: on the screen the sources stand beside the answer."""
+    if item.answer is None or not item.answer.citations:
+        return ""
+    lines = [reference(citation, item.answer, language) for citation in item.answer.citations]
+    return f'<ul class="vm-print">{"".join(f"<li>{safe(line)}</li>" for line in lines)}</ul>'
 
 
 def _answer_text(item: Exchange, language: Language) -> str:

@@ -1,32 +1,38 @@
 """The tab *Ask*: a question in, a streamed answer with its sources out. Components and events only.
 
-What an answer is, kb decides (KnowledgeBase.ask); what it looks like, ui.answer_view and ui.evidence_view.
-Conversations live in the page's session and are gone with it. Each event checks its inputs anew, because anyone on the
-machine can post any event.
+What an answer is, kb decides (Service.ask); what it looks like, ui.answer_view and ui.evidence_view.
+kb.conversations keeps each question and answer; the list of them is ui.past. Each event checks its inputs anew, because
+anyone signed in can post any event.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
+from kb.conversations import VERDICTS
 from kb.errors import KBError
-from kb.knowledge_base import KnowledgeBase
-from kb.types import AnswerEvent, Delta, Finished, Found, Language, Restart, Turn
+from kb.export import as_markdown
+from kb.retrieve import check_question
+from kb.service import Service
+from kb.types import AnswerEvent, Delta, Finished, Found, Language, Restart
+from ui import past as conversations
 from ui.answer_view import Exchange, earlier, latest
 from ui.evidence_view import evidence
 from ui.i18n import language_of, say
 from ui.markup import act_button, safe
+from ui.past import PastPanel
+from ui.who import present
 
 Exchanges = tuple[Exchange, ...]
 Update = dict[Any, Any]
 
 _KEPT = 40  # exchanges a page remembers
-_FOLLOWED = 6  # exchanges that a follow-up is understood by
 _REDRAW_S = 0.08  # shortest time between two redraws while text streams
 _EXAMPLES = ("example_1", "example_2", "example_3")
 
@@ -56,26 +62,51 @@ class AskTab:
     exchanges: gr.State
     replacing: gr.State
     """Whether the next question takes the place of the last one."""
+    conversation: gr.State
+    """Id of the conversation that is open; empty before its first question."""
+    kept: PastPanel
+    tools: gr.HTML
+    judge: gr.Column
+    correction: gr.Textbox
+    correct: gr.Button
+    judged: gr.State
+    """Id of the exchange, and the verdict, that a correction belongs to."""
 
     @property
     def labelled(self) -> list[Any]:
         """What `labels`, `drawn` and `welcome` update."""
-        return [self.question, self.send, self.stop, self.new, self.welcome, *self.drawn]
+        return [
+            self.question,
+            self.send,
+            self.stop,
+            self.new,
+            self.welcome,
+            self.correction,
+            self.correct,
+            *self.kept.all,
+            *self.drawn,
+        ]
 
     @property
     def drawn(self) -> list[Any]:
-        return [self.past, self.talk, self.sources, self.hint]
+        return [self.past, self.talk, self.sources, self.hint, self.tools, self.judge]
 
 
 def build_ask(language: Language) -> AskTab:
     """Lay the tab out. Wire it with `wire_ask` once the language control exists."""
-    exchanges, replacing = gr.State(()), gr.State(False)
+    exchanges, replacing, conversation, judged = gr.State(()), gr.State(False), gr.State(""), gr.State(("", ""))
     with gr.Row(elem_classes="vm-ask", equal_height=False):
         with gr.Column(scale=13, min_width=300, elem_classes="vm-talk-column"):
             welcome = gr.HTML(elem_id="vm-welcome", js_on_load=_CLICKS, apply_default_css=False)
             past = gr.HTML(elem_id="vm-past", js_on_load=_CLICKS, apply_default_css=False)
             talk = gr.HTML(elem_id="vm-talk", js_on_load=_CLICKS, apply_default_css=False)
-            new = gr.Button(variant="secondary", size="sm", visible=False, elem_id="vm-new")
+            with gr.Column(visible=False, elem_classes="vm-form") as judge:
+                correction = gr.Textbox(elem_id="vm-correction", lines=2, max_lines=8)
+                correct = gr.Button(variant="primary", size="sm", elem_id="vm-correct")
+            with gr.Row(elem_classes="vm-buttons"):
+                new = gr.Button(variant="secondary", size="sm", visible=False, elem_id="vm-new")
+                tools = gr.HTML(elem_id="vm-tools", js_on_load="", apply_default_css=False)
+            kept = conversations.build_past(_CLICKS)
         with gr.Column(scale=8, min_width=280, elem_classes="vm-side"):
             sources = gr.HTML(elem_id="vm-sources", js_on_load="", apply_default_css=False)
     with gr.Row(elem_classes="vm-composer", equal_height=False):
@@ -85,7 +116,8 @@ def build_ask(language: Language) -> AskTab:
         send = gr.Button(variant="primary", scale=1, min_width=84, elem_id="vm-send")
         stop = gr.Button(variant="stop", scale=1, min_width=84, visible=False, elem_id="vm-stop")
     hint = gr.HTML(elem_id="vm-hint", js_on_load=_CLICKS, apply_default_css=False)
-    return AskTab(question, send, stop, new, welcome, past, talk, sources, hint, exchanges, replacing)
+    later = (conversation, kept, tools, judge, correction, correct, judged)
+    return AskTab(question, send, stop, new, welcome, past, talk, sources, hint, exchanges, replacing, *later)
 
 
 def labels(tab: AskTab, language: Language) -> Update:
@@ -95,6 +127,9 @@ def labels(tab: AskTab, language: Language) -> Update:
         tab.send: gr.update(value=say(language, "send")),
         tab.stop: gr.update(value=say(language, "stop")),
         tab.new: gr.update(value=say(language, "new")),
+        tab.correction: gr.update(label=say(language, "correction")),
+        tab.correct: gr.update(value=say(language, "correction_send")),
+        **conversations.labels(tab.kept, language),
     }
 
 
@@ -105,47 +140,60 @@ def drawn(tab: AskTab, exchanges: Exchanges, language: Language) -> Update:
         tab.talk: latest(exchanges, language),
         tab.sources: evidence(exchanges[-1] if exchanges else None, language),
         tab.hint: _hint(language),
+        tab.tools: _tools(exchanges, language),
+        tab.judge: gr.update(visible=False),
     }
 
 
-def welcome(kb: KnowledgeBase, language: Language) -> str:
+def welcome(service: Service, language: Language) -> str:
     """What stands where the conversation will be: what to ask, or that the library is empty."""
-    return _empty(language, has_documents=bool(kb.documents()))
+    return _empty(language, has_documents=bool(service.documents(present())))
 
 
-def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) -> None:
+def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -> None:
     """Connect the tab's events."""
 
     def redrawn(exchanges: Exchanges, chosen: str) -> Update:
         states = {tab.exchanges: exchanges, tab.replacing: False}
         return drawn(tab, exchanges, language_of(chosen)) | states | _buttons(tab, exchanges, running=False)
 
-    def answered(question: str, past: Exchanges, chosen: str, *, typed: bool) -> Iterator[Update]:
-        """Redraws while the answer comes; the last one ends the run. What came before is drawn once."""
+    def answered(
+        question: str, past: Exchanges, conversation: str, chosen: str, *, typed: bool, again: bool = False
+    ) -> Iterator[Update]:
+        """Redraws while the answer comes; the last one ends the run. What came before is drawn once.
+
+        `again`: the last question of the conversation is asked anew, or another in its place.
+        """
         spoken = language_of(chosen)
-        steps = _steps(kb, question, past)
-        exchange = next(steps)
-        yield (
-            redrawn((*past, exchange), chosen)
-            | _buttons(tab, past, running=True)
-            | ({tab.question: ""} if typed else {})
-        )
-        for exchange in steps:
-            exchanges = (*past, exchange)
-            yield {
-                tab.exchanges: exchanges,
-                tab.talk: latest(exchanges, spoken),
-                tab.sources: evidence(exchange, spoken),
-                **_buttons(tab, exchanges, running=exchange.busy),
-            }
-        if exchange.state == "failed" and typed:
-            yield {tab.question: exchange.question}
+        limit = service.kb.settings.max_question_chars
+        exchange = Exchange(question.strip()[:limit])  # what is shown; a longer one is refused
+        first = redrawn((*past, exchange), chosen) | _buttons(tab, past, running=True)
+        yield first | ({tab.question: ""} if typed else {})
+        try:
+            check_question(question, limit)
+            conversation = _conversation(service, conversation, question, again=again)
+            yield {tab.conversation: conversation}
+            for step in _steps(service, exchange, question, conversation):
+                exchange = step
+                exchanges = (*past, exchange)
+                yield {
+                    tab.exchanges: exchanges,
+                    tab.talk: latest(exchanges, spoken),
+                    tab.sources: evidence(exchange, spoken),
+                    **_buttons(tab, exchanges, running=exchange.busy),
+                }
+            yield {tab.tools: _tools((*past, exchange), spoken)}
+        except KBError as error:
+            exchange = replace(exchange, state="failed", notice=str(error))
+            shown = redrawn((*past, exchange), chosen)
+            yield shown | ({tab.question: exchange.question} if typed else {})
 
-    def ask(question: str, exchanges: Exchanges, replacing: bool, chosen: str) -> Iterator[Update]:
-        past = _stopped(exchanges)
-        yield from answered(str(question or ""), past[:-1] if replacing is True else past, chosen, typed=True)
+    def ask(question: str, exchanges: Exchanges, replacing: bool, conversation: str, chosen: str) -> Iterator[Update]:
+        past, again = _stopped(exchanges), replacing is True and bool(exchanges)
+        asked = str(question or "")
+        yield from answered(asked, past[:-1] if again else past, str(conversation), chosen, typed=True, again=again)
 
-    def acted(exchanges: Exchanges, chosen: str, event: gr.EventData) -> Iterator[Update]:
+    def acted(exchanges: Exchanges, conversation: str, chosen: str, event: gr.EventData) -> Iterator[Update]:
         """A click on an example or on what can be done with an answer."""
         spoken, past = language_of(chosen), _stopped(exchanges)
         act, _, number = str((event._data or {}).get("act", ""))[:40].partition(":")
@@ -158,7 +206,14 @@ def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) 
         elif act == "keep":
             yield {tab.question: "", tab.replacing: False, tab.hint: _hint(spoken)}
         elif act == "retry" and at is not None:
-            yield from answered(past[at].question, past[:at] if last else past, chosen, typed=False)
+            before = past[:at] if last else past
+            yield from answered(past[at].question, before, str(conversation), chosen, typed=False, again=last)
+        elif act in VERDICTS and at is not None:
+            service.conversations.give_feedback(present(), past[at].id, act)
+            now = (*past[:at], replace(past[at], verdict=act), *past[at + 1 :])
+            told = f'<p class="vm-told-good" role="status">{safe(say(spoken, "judged"))}</p>'
+            more = {tab.judge: gr.update(visible=act != "helpful"), tab.judged: (past[at].id, act), tab.correction: ""}
+            yield drawn(tab, now, spoken) | {tab.exchanges: now, tab.hint: told} | more
         elif act == "edit" and at is not None:
             yield {tab.question: past[at].question, tab.replacing: last, tab.hint: _hint(spoken, editing=last)}
         elif act == "sources" and at is not None:
@@ -175,17 +230,32 @@ def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) 
         return redrawn(_stopped(exchanges), chosen)
 
     def cleared(chosen: str) -> Update:
-        return redrawn((), chosen) | {tab.question: ""}
+        return redrawn((), chosen) | {tab.question: "", tab.conversation: ""}
 
-    shown = [*tab.drawn, tab.exchanges, tab.replacing, tab.send, tab.stop, tab.new]
+    def corrected(judged: tuple[str, str], text: str, chosen: str) -> Update:
+        key, verdict = judged
+        try:
+            service.conversations.give_feedback(present(), str(key), str(verdict), str(text or ""))
+        except KBError as error:
+            return {tab.hint: f'<p class="vm-notice" role="alert">{safe(error)}</p>'}
+        told = f'<p class="vm-told-good" role="status">{safe(say(language_of(chosen), "judged"))}</p>'
+        return {tab.judge: gr.update(visible=False), tab.hint: told}
+
+    def opened(exchanges: Exchanges, key: str, spoken: Language) -> Update:
+        return redrawn(exchanges[-_KEPT:], spoken) | {tab.conversation: key}
+
+    shown = [*tab.drawn, tab.exchanges, tab.replacing, tab.conversation, tab.send, tab.stop, tab.new]
     plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     asking: dict[str, Any] = {"concurrency_limit": 8, **plain}
-    inputs = [tab.question, tab.exchanges, tab.replacing, language]
+    inputs = [tab.question, tab.exchanges, tab.replacing, tab.conversation, language]
+    judging = [tab.judged, tab.correction]
     runs: list[Any] = [
         tab.send.click(ask, inputs, [tab.question, *shown], **asking),
         tab.question.submit(ask, inputs, [tab.question, *shown], **asking),
         *(
-            part.click(acted, [tab.exchanges, language], [tab.question, tabs, *shown], **asking)
+            part.click(
+                acted, [tab.exchanges, tab.conversation, language], [tab.question, tabs, *judging, *shown], **asking
+            )
             for part in (tab.welcome, tab.past, tab.talk, tab.hint)
         ),
     ]
@@ -194,22 +264,31 @@ def wire_ask(tab: AskTab, kb: KnowledgeBase, language: gr.Radio, tabs: gr.Tabs) 
         run.then(settled, [tab.exchanges, language], shown, **plain)
     tab.stop.click(stopped, [tab.exchanges, language], shown, cancels=runs, **plain)
     tab.new.click(cleared, [language], [tab.question, *shown], **plain)
+    tab.correct.click(corrected, [*judging, language], [tab.hint, tab.judge], **plain)
+    conversations.wire_past(tab.kept, service.conversations, language, tab.conversation, opened, shown)
 
 
-def _steps(kb: KnowledgeBase, question: str, past: Exchanges) -> Iterator[Exchange]:
-    """The exchange as it grows, at most one step every _REDRAW_S while text streams."""
-    exchange = Exchange(question.strip()[: kb.settings.max_question_chars])  # what is shown; kb refuses a longer one
-    yield exchange
+def _conversation(service: Service, conversation: str, question: str, *, again: bool) -> str:
+    """The id of the conversation that the question belongs to: a new one if none is open."""
+    me = present()
+    if not conversation:
+        return service.conversations.start(me, question).id
+    if again:
+        service.conversations.remove_last(me, conversation)
+    return conversation
+
+
+def _steps(service: Service, exchange: Exchange, question: str, conversation: str) -> Iterator[Exchange]:
+    """The exchange as it grows, at most one step every _REDRAW_S while text streams. Raises KBError."""
     drawn_at = time.monotonic()
-    try:
-        for event in kb.ask(question, _history(past)):
+    with closing(service.ask(present(), question, conversation=conversation)) as asking:
+        exchange = replace(exchange, id=asking.exchange.id)
+        for event in asking:
             exchange = _after(exchange, event)
             if isinstance(event, Delta) and time.monotonic() - drawn_at < _REDRAW_S:
                 continue
             yield exchange
             drawn_at = time.monotonic()
-    except KBError as error:
-        yield replace(exchange, state="failed", notice=str(error))
 
 
 def _stopped(exchanges: Exchanges) -> Exchanges:
@@ -229,20 +308,25 @@ def _after(exchange: Exchange, event: AnswerEvent) -> Exchange:
             return replace(exchange, state="done", text=answer.text, hits=answer.hits or exchange.hits, answer=answer)
 
 
-def _history(past: Exchanges) -> list[Turn]:
-    turns: list[Turn] = []
-    for exchange in past[-_FOLLOWED:]:
-        if exchange.answer is not None:
-            turns += [Turn("user", exchange.question), Turn("assistant", exchange.answer.text)]
-    return turns
-
-
 def _buttons(tab: AskTab, exchanges: Exchanges, *, running: bool) -> Update:
     return {
         tab.send: gr.update(visible=not running),
         tab.stop: gr.update(visible=running),
         tab.new: gr.update(visible=bool(exchanges) and not running),
     }
+
+
+def _tools(exchanges: Exchanges, language: Language) -> str:
+    """The conversation to take away: as a file that carries its references, or on paper."""
+    answered = [(e.question, e.answer) for e in exchanges if e.answer is not None]
+    if not answered:
+        return ""
+    text = safe(as_markdown(answered[0][0], answered, language))
+    return (
+        f'<div class="vm-acts"><button type="button" class="vm-act" data-download="{text}">'
+        f"{safe(say(language, 'download'))}</button>"
+        f'<button type="button" class="vm-act" data-print="1">{safe(say(language, "print"))}</button></div>'
+    )
 
 
 def _hint(language: Language, *, editing: bool = False) -> str:

@@ -38,6 +38,14 @@
     setTimeout(() => (button.textContent = before), 2500);
   }
 
+  function download(text) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/markdown;charset=utf-8" }));
+    link.download = `vademecum-${new Date().toISOString().slice(0, 10)}.md`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
   // -- what a click shows elsewhere on the page ------------------------------------------------------------------
 
   function focusSources() {
@@ -125,6 +133,8 @@
     if (!button) return;
     if (button.dataset.copy) onCopy(button);
     if (button.dataset.keys) showKeys();
+    if (button.dataset.download) download(button.dataset.download);
+    if (button.dataset.print) window.print();
     if ((button.dataset.act || "").startsWith("sources:")) whenChanged("#vm-sources", focusSources);
     if ((button.dataset.act || "").startsWith("pick:") && window.innerWidth <= 900) {
       whenChanged("#vm-details", () => document.querySelector("#vm-details")?.scrollIntoView());

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from kb.knowledge_base import KnowledgeBase
+from kb.service import Service
 from ui import ask, library
 from ui.adding import Adding
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
@@ -36,9 +36,9 @@ _CHOSEN_LANGUAGE = """(language, ...rest) => {
 }"""
 
 
-def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
+def build_page(service: Service, adding: Adding) -> gr.Blocks:
     """The page, to be mounted with the theme, style and head below."""
-    first = language_of("en")
+    kb, first = service.kb, language_of("en")
     blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True)
     with blocks:
         with gr.Row(elem_classes="vm-head", equal_height=True):
@@ -61,7 +61,7 @@ def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
                 library_item: gr.update(label=say(spoken, "library")),
                 **ask.labels(ask_tab, spoken),
                 **ask.drawn(ask_tab, exchanges, spoken),
-                ask_tab.welcome: ask.welcome(kb, spoken),
+                ask_tab.welcome: ask.welcome(service, spoken),
                 **library.labels(library_tab, kb, spoken),
                 **library.drawn(library_tab, kb, adding, str(document), listing, spoken),
             }
@@ -72,7 +72,9 @@ def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **plain)
         language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **plain)
         # Only the welcome: a redrawn conversation that comes late would wipe the answer to a question asked meanwhile.
-        ask_item.select(lambda chosen: ask.welcome(kb, language_of(chosen)), [language], [ask_tab.welcome], **plain)
+        ask_item.select(
+            lambda chosen: ask.welcome(service, language_of(chosen)), [language], [ask_tab.welcome], **plain
+        )
         library_item.select(
             lambda document, listing, chosen: library.drawn(
                 library_tab, kb, adding, str(document), listing, language_of(chosen)
@@ -81,7 +83,7 @@ def build_page(kb: KnowledgeBase, adding: Adding) -> gr.Blocks:
             library_tab.all,
             **plain,
         )
-        ask.wire_ask(ask_tab, kb, language, tabs)
+        ask.wire_ask(ask_tab, service, language, tabs)
         library.wire_library(library_tab, kb, adding, language)
     return blocks
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
+from kb.access import SINGLE
+from kb.conversations import Conversations
+from kb.knowledge_base import KnowledgeBase
+from kb.settings import Settings
 from tests.browser.app_process import App
 from tests.browser.conftest import Open, ask
 
@@ -266,3 +270,47 @@ def test_shortcuts_are_told_and_work(open_page: Open) -> None:
     expect(page.locator("#vm-question textarea")).to_be_focused()
     page.keyboard.press("Alt+n")
     expect(page.locator(".vm-empty")).to_be_visible()
+
+
+def test_conversations_are_kept_found_renamed_and_deleted(open_page: Open) -> None:
+    page = open_page()
+    ask(page, "Where are Zolvarin tablets stored?")
+    page.reload()
+    page.click("#vm-conversations")
+    entry = page.locator("#vm-past-list li", has_text="Where are Zolvarin tablets stored?").first
+    entry.locator(".vm-row-button").click()
+    expect(page.locator(".vm-answer").last).to_contain_text("Store the tablets")
+    expect(page.locator("#vm-sources .vm-card").first).to_contain_text("Zolvarin handbook")
+    ask(page, ENGLISH)
+    expect(page.locator(".vm-exchange")).to_have_count(2)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download as Markdown").click()
+    text = saved.value.path().read_text("utf-8")
+    assert "### References" in text
+    assert "page 2" in text
+    entry.get_by_role("button", name="Rename").click()
+    page.fill("#vm-past-title input, #vm-past-title textarea", "Storage <b>of</b> tablets")
+    page.click("#vm-past-save")
+    renamed = page.locator("#vm-past-list li", has_text="Storage <b>of</b> tablets")
+    renamed.get_by_role("button", name="Delete").click()
+    renamed.get_by_role("button", name="Keep").click()
+    renamed.get_by_role("button", name="Delete").click()
+    renamed.get_by_role("button", name="Yes, delete").click()
+    expect(renamed).to_have_count(0)
+    expect(page.locator(".vm-empty")).to_be_visible()
+
+
+def test_answer_is_judged_and_corrected(open_page: Open, app: App) -> None:
+    page = open_page()
+    ask(page, ENGLISH)
+    page.get_by_role("button", name="Wrong", exact=True).click()
+    page.fill("#vm-correction textarea", "<img src=x onerror=alert(1)> below 45 mL, not 30")
+    page.click("#vm-correct")
+    expect(page.locator("#vm-hint")).to_contain_text("for review")
+    expect(page.get_by_role("button", name="Wrong", exact=True)).to_have_attribute("aria-pressed", "true")
+    with KnowledgeBase.open(Settings(home=app.home)) as kb:
+        (noted,) = Conversations(kb.store).pending_feedback(SINGLE)
+    assert (noted.verdict, noted.exchange.question) == ("wrong", ENGLISH)
+    assert noted.correction.endswith("below 45 mL, not 30")
+    assert noted.exchange.answer is not None
+    assert noted.exchange.answer.citations

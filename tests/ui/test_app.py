@@ -16,6 +16,7 @@ from app import main
 from ingest.add import add_paths
 from kb.errors import UsageError
 from kb.knowledge_base import KnowledgeBase
+from kb.service import Service
 from kb.settings import Settings
 from ui.adding import Adding
 from ui.page import build_page
@@ -130,7 +131,7 @@ def test_reading_that_was_killed_is_finished_at_the_next_start(base: KnowledgeBa
 
 def test_looking_at_a_tab_never_redraws_the_conversation(base: KnowledgeBase, tmp_path: Path) -> None:
     """Its redraw, made before a question and delivered after the answer, would wipe the answer from the page."""
-    config = build_page(base, Adding(base, uploads(tmp_path))).get_config_file()
+    config = build_page(Service(base), Adding(base, uploads(tmp_path))).get_config_file()
     (talk,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == "vm-talk"]
     redraws = [event for event in config["dependencies"] if talk in event["outputs"]]
     selects = [event for event in config["dependencies"] if any(how == "select" for _, how in event["targets"])]

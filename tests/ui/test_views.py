@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kb.export import as_markdown
 from kb.testing import make_hit
 from kb.types import Answer, Citation, Document, Hit, Language
+from tests.payloads import PAYLOADS
 from ui.answer_view import Exchange, earlier, latest
 from ui.evidence_view import evidence
 from ui.library_view import ROWS, Listing, details, filters, table
@@ -201,3 +204,13 @@ def test_editions_lead_to_each_other(make: Document) -> None:
     superseded = details(replace(older, state="superseded"), [older, newer], None, "en")
     assert "Superseded by" in superseded
     assert f'data-act="pick:{newer.id}"' in superseded
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_exported_markdown_holds_no_live_markup(payload: str) -> None:
+    hit = make_hit("x", title=payload)
+    answer = Answer(payload, (cite(hit, 1, payload),), False, "m", (hit,))
+    text = as_markdown(payload, [(payload, answer)], "en")
+    bare = re.sub(r"\\.", "", text)
+    assert not set(bare) & set("<>`[]!$|&")
+    assert "://" not in text

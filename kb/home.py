@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from kb.errors import HomeBusy, HomeError
 
 CATALOG = "catalog.sqlite"
-_OURS = {"README.md", CATALOG, "blobs", "index", "models", "datasets", "lock", "lock.holder.json", "logs"}
+_OURS = {"README.md", CATALOG, "blobs", "index", "models", "datasets", "runs", "lock", "lock.holder.json", "logs"}
 
 
 def check_home(home: Path, *, create: bool) -> Path:

@@ -103,8 +103,8 @@ class JobQueue:
         """`clock`, `boot` and `alive` (is there such a process) are the machine's unless a test says otherwise."""
         self._store = store
         self._clock = clock
-        self._boot = boot if boot is not None else _boot_id()
-        self._alive = alive or _is_alive
+        self._boot = boot if boot is not None else boot_id()
+        self._alive = alive or is_alive
 
     # -- for those who want something done -------------------------------------------------------------------------
 
@@ -380,7 +380,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
     """Names the time since the machine started, which its monotonic clock counts."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -388,7 +388,7 @@ def _boot_id() -> str:
         return str(round((time.time() - time.monotonic()) / 60))
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0007"
+HEAD = "0008"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -269,4 +269,49 @@ reviews = Table(
     Column("verdict", String, nullable=False),  # accepted, rejected, edited
     Column("reason", Text, nullable=False),
     Column("at", String, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),  # pretrain, sft, embedder
+    Column("name", String, nullable=False),  # of the model it makes: <home>/models/<name>/
+    Column("state", String, nullable=False),  # queued, running, done, cancelled, failed
+    Column("reason", Text, nullable=False),
+    Column("base", String, nullable=False),
+    Column("base_hash", String, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("dataset_version", String, nullable=False),
+    Column("dataset_hash", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("arguments", Text, nullable=False),  # JSON, as are environment, facts and result
+    Column("seed", Integer, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("parent", String, nullable=False),  # the run whose model it started from
+    Column("author", String, nullable=False),
+    Column("folder", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("loss", Float, nullable=True),
+    Column("learning_rate", Float, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("trained_tokens", Integer, nullable=False),
+    Column("tokens_per_s", Float, nullable=False),
+    Column("trained_tokens_per_s", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("left_s", Float, nullable=True),
+    Column("memory_mb", Float, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("boot", String, nullable=False),
+    Column("wanted", String, nullable=False),  # '' or cancel
+    Column("created", String, nullable=False),
+    Column("started", String, nullable=False),
+    Column("changed", String, nullable=False),
+    Column("ended", String, nullable=False),
+    sqlite_autoincrement=True,
 )

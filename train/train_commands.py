@@ -1,0 +1,15 @@
+"""The verbs `train …`. Composition only."""
+
+from __future__ import annotations
+
+import typer
+
+from train import run_commands
+
+
+def register(app: typer.Typer) -> None:
+    """Mount the verbs on `app`."""
+    train = typer.Typer(no_args_is_help=True, help="Train models on your own library; what was trained, and how.")
+    train.command("runs")(run_commands.list_runs)
+    train.command("cancel")(run_commands.cancel)
+    app.add_typer(train, name="train")

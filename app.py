@@ -19,6 +19,7 @@ from kb.errors import KBError
 from kb.knowledge_base import KnowledgeBase
 from kb.service import Service
 from kb.settings import Settings, load_settings
+from ui.door import Door
 from ui.guard import Guard, listen, refuse_other_addresses
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
         _close(kb, adding, uploads)
 
     app = FastAPI(title="Vademecum", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Door)
     app.add_middleware(Guard)
     app.include_router(page_routes(kb.store, PageImages(kb.store)))
     page = build_page(Service(kb), adding).queue(default_concurrency_limit=4)

@@ -18,6 +18,7 @@ from typing import Literal
 from ingest.jobs import handlers, submit_embedding
 from ingest.read import ReadLimits, check_size, check_type, is_supported
 from ingest.take_in import Step, submit_file
+from kb.audit import COMMAND_LINE
 from kb.editions import DocumentDetails, check_date
 from kb.errors import ReadError, StoreError, UsageError
 from kb.jobs import Job, JobQueue
@@ -207,7 +208,7 @@ class _Run:
     def _run(self, file: Path, name: str, sha256: str) -> Added:
         self._kb.store.put_blob(file, sha256)
         size, short = file.stat().st_size, spelt(Path(file.name))
-        job = submit_file(self._queue, short, sha256, size, self._details, draft=self._draft)
+        job = submit_file(self._queue, short, sha256, size, self._details, draft=self._draft, by=COMMAND_LINE)
         job = self._seen_through(job, lambda job: self._tell(name, job))
         if job.state == "done":
             return Added(name, status="added", **job.result)

@@ -20,6 +20,8 @@ from ingest.clean import clean_pages
 from ingest.quality import read_badly
 from ingest.read import Head, ReadLimits, Tail, read, resumable
 from ingest.title import choose_title
+from kb.access import Principal
+from kb.audit import noting
 from kb.editions import DocumentDetails
 from kb.errors import ReadError
 from kb.jobs import Job, JobQueue, JobStopped
@@ -53,12 +55,23 @@ class _Reading:
 
 
 def submit_file(
-    queue: JobQueue, name: str, sha256: str, size: int, details: DocumentDetails, *, draft: bool = False
+    queue: JobQueue,
+    name: str,
+    sha256: str,
+    size: int,
+    details: DocumentDetails,
+    *,
+    draft: bool = False,
+    by: Principal | str = "",
 ) -> Job:
-    """Queue a file whose original is in the library already. Small files go before large ones."""
+    """Queue a file whose original is in the library already. Small files go before large ones.
+
+    `by` is who uploaded it; without, it was uploaded earlier and is on record.
+    """
     payload = {"file": name, "sha256": sha256, "bytes": size, "details": asdict(details), "draft": draft}
     priority = min(6, max(0, (size // _SMALL).bit_length()))
-    return queue.submit(KIND, name, payload, priority=priority, key=f"{KIND}:{sha256}")
+    record = noting(by, "uploaded", sha256[:16], sha256=sha256, bytes=size) if by else None
+    return queue.submit(KIND, name, payload, priority=priority, key=f"{KIND}:{sha256}", record=record)
 
 
 class TakeIn:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from kb.access import Principal
 from kb.schema import audit
-from kb.store import Store
+from kb.store import Guard, Store
 
 Action = Literal[
     "login",
@@ -36,6 +36,7 @@ Action = Literal[
     "uploaded",
     "edited",
     "published",
+    "unpublished",
     "superseded",
     "removed",
     "reviewed",
@@ -46,6 +47,8 @@ Action = Literal[
     "backed up",
     "restored",
 ]
+COMMAND_LINE: Final = "command line"
+"""The actor of what the owner of the files does without the app."""
 ACTIONS: Final[frozenset[str]] = frozenset(get_args(Action))
 GENESIS: Final = "0" * 64
 _LONGEST = 200  # characters of an object or a detail: room for ids and names of files' hashes, not for text
@@ -96,6 +99,11 @@ def append(
         "previous": last or GENESIS,
     }
     connection.execute(sa.insert(audit), {**row, "hash": _hash(row)})
+
+
+def noting(actor: Principal | str, action: Action, object: str = "", **detail: str | int | bool) -> Guard:
+    """`append`, to be run by whoever has the transaction open."""
+    return lambda connection: append(connection, actor, action, object, **detail)
 
 
 class Audit:

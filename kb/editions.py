@@ -1,7 +1,8 @@
 """What an admin decides about a document: its details, whether it is published, which edition it supersedes.
 
-Each decision is one transaction of the store. A superseded edition leaves default search at once, but its pages and
-chunks stay, so that past answers can be checked. Taking the newer edition back makes the older one current again.
+Each decision is one transaction of the store, its entry in the audit record included. A superseded edition leaves
+default search at once, but its pages and chunks stay, so that past answers can be checked. Taking the newer edition
+back makes the older one current again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import re
 from dataclasses import dataclass, fields
 from datetime import datetime
 
+from kb.access import Principal
+from kb.audit import COMMAND_LINE, noting
 from kb.errors import UsageError
 from kb.store import Store
 from kb.types import Document, DocumentState
@@ -27,7 +30,7 @@ class DocumentDetails:
     collection: str = ""
 
 
-def publish(store: Store, document: Document) -> Document:
+def publish(store: Store, document: Document, by: Principal | str = COMMAND_LINE) -> Document:
     """Make a draft, or an edition that was superseded by mistake, searchable. Raises UsageError if it cannot be."""
     if document.state not in ("draft", "ready", "superseded"):
         raise UsageError(f"{document.file} is {_told(document)}; only a document that was read can be published.")
@@ -41,11 +44,11 @@ def publish(store: Store, document: Document) -> Document:
     older = store.document(document.supersedes) if document.supersedes else None
     if older is not None and older.state == "ready":
         states[older.id] = "superseded"
-    store.set_states(states)
+    store.set_states(states, record=noting(by, "published", document.id))
     return _again(store, document)
 
 
-def unpublish(store: Store, document: Document) -> Document:
+def unpublish(store: Store, document: Document, by: Principal | str = COMMAND_LINE) -> Document:
     """Take a document out of search; it stays as a draft. What it superseded is current again."""
     if document.state not in ("draft", "ready", "superseded"):
         raise UsageError(f"{document.file} is {_told(document)}; there is nothing to take out of search.")
@@ -53,20 +56,21 @@ def unpublish(store: Store, document: Document) -> Document:
     older = store.document(document.supersedes) if document.supersedes else None
     if document.state == "ready" and older is not None and older.state == "superseded":
         states[older.id] = "ready"
-    store.set_states(states)
+    store.set_states(states, record=noting(by, "unpublished", document.id))
     return _again(store, document)
 
 
-def supersede(store: Store, older: Document, newer: Document) -> Document:
+def supersede(store: Store, older: Document, newer: Document, by: Principal | str = COMMAND_LINE) -> Document:
     """Note that `newer` replaces `older`; takes effect at once if `newer` is published. Returns the newer one."""
     _check_chain(store, older, newer)
-    store.change_document(newer.id, supersedes=older.id)
+    record = noting(by, "superseded", older.id, by=newer.id)
+    store.change_document(newer.id, record=record, supersedes=older.id)
     if newer.state == "ready" and older.state == "ready":
         store.set_states({older.id: "superseded"})
     return _again(store, newer)
 
 
-def edit(store: Store, document: Document, details: DocumentDetails) -> Document:
+def edit(store: Store, document: Document, details: DocumentDetails, by: Principal | str = COMMAND_LINE) -> Document:
     """Set the fields of `details` that are not empty. Raises UsageError for a date or edition that cannot be meant."""
     check_date(details.issued)
     changes = {f.name: getattr(details, f.name) for f in fields(details) if getattr(details, f.name)}
@@ -75,8 +79,11 @@ def edit(store: Store, document: Document, details: DocumentDetails) -> Document
         found = store.document(older)
         if found is None:
             raise UsageError(f"No document '{older}' in the library to supersede. `vademecum documents` lists them.")
-        document = supersede(store, found, document)
-    return store.change_document(document.id, **changes) if changes else document
+        document = supersede(store, found, document, by)
+    if not changes:
+        return document
+    record = noting(by, "edited", document.id, fields=", ".join(sorted(changes)))
+    return store.change_document(document.id, record=record, **changes)
 
 
 def check_date(text: str) -> None:

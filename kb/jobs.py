@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from kb.errors import KBError, UsageError
 from kb.schema import jobs
-from kb.store import Store
+from kb.store import Guard, Store
 
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled", "quarantined"]
 OVER: frozenset[JobState] = frozenset({"done", "failed", "cancelled", "quarantined"})
@@ -108,8 +108,20 @@ class JobQueue:
 
     # -- for those who want something done -------------------------------------------------------------------------
 
-    def submit(self, kind: str, subject: str, payload: Mapping[str, Any], *, priority: int = 5, key: str = "") -> Job:
-        """Queue a job, durably. One that is not over and has the same `key` stands for it, paused no more."""
+    def submit(
+        self,
+        kind: str,
+        subject: str,
+        payload: Mapping[str, Any],
+        *,
+        priority: int = 5,
+        key: str = "",
+        record: Guard | None = None,
+    ) -> Job:
+        """Queue a job, durably. One that is not over and has the same `key` stands for it, paused no more.
+
+        `record` runs in the transaction of a job that is new.
+        """
         now = _now()
         with self._store.writing() as connection:
             if key:
@@ -133,6 +145,8 @@ class JobQueue:
             assert inserted is not None
             number = inserted[0]
             _forget_old(connection)
+            if record:
+                record(connection)
             return _job(connection.execute(_by_number(number)).one())
 
     def job(self, number: int) -> Job:

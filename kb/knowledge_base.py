@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kb import editions
+from kb.access import Principal
+from kb.audit import COMMAND_LINE, noting
 from kb.editions import DocumentDetails
 from kb.embed import Embedder, build_embedder, embedding_text
 from kb.errors import HomeBusy, KBError, UsageError
@@ -248,29 +250,29 @@ class KnowledgeBase:
             raise UsageError(f"No document is in a collection '{collection}'. `vademecum documents` lists them.")
         return Scope(ids, collection, as_of)
 
-    def publish_document(self, key: str) -> Document:
+    def publish_document(self, key: str, by: Principal | str = COMMAND_LINE) -> Document:
         """Make a draft searchable, at once; what it supersedes leaves default search. Raises UsageError."""
-        return self._decided(editions.publish(self.store, self.document(key)))
+        return self._decided(editions.publish(self.store, self.document(key), by))
 
-    def unpublish_document(self, key: str) -> Document:
+    def unpublish_document(self, key: str, by: Principal | str = COMMAND_LINE) -> Document:
         """Take a document out of search, at once; it stays as a draft. Raises UsageError."""
-        return self._decided(editions.unpublish(self.store, self.document(key)))
+        return self._decided(editions.unpublish(self.store, self.document(key), by))
 
-    def supersede(self, older: str, newer: str) -> Document:
+    def supersede(self, older: str, newer: str, by: Principal | str = COMMAND_LINE) -> Document:
         """Note that `newer` replaces `older`, which leaves default search but stays citable. Raises UsageError."""
-        return self._decided(editions.supersede(self.store, self.document(older), self.document(newer)))
+        return self._decided(editions.supersede(self.store, self.document(older), self.document(newer), by))
 
-    def edit_document(self, key: str, details: DocumentDetails) -> Document:
+    def edit_document(self, key: str, details: DocumentDetails, by: Principal | str = COMMAND_LINE) -> Document:
         """Set those details that are not empty. Raises UsageError."""
-        return self._decided(editions.edit(self.store, self.document(key), details))
+        return self._decided(editions.edit(self.store, self.document(key), details, by))
 
     def _decided(self, document: Document) -> Document:
         self.publish()
         return document
 
-    def remove(self, key: str) -> Document:
+    def remove(self, key: str, by: Principal | str = COMMAND_LINE) -> Document:
         """Take a document out of the library and its search, at once."""
         document = self.document(key)
-        self.store.remove_document(document)
+        self.store.remove_document(document, record=noting(by, "removed", document.id, sha256=document.sha256))
         self.publish()
         return document

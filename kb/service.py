@@ -16,6 +16,7 @@ from kb.access import Permission, Principal, require
 from kb.accounts import Accounts
 from kb.audit import Audit
 from kb.conversations import Conversations, Exchange, State, found_passages
+from kb.editions import DocumentDetails
 from kb.errors import KBError, NotFound, StoreError
 from kb.knowledge_base import KnowledgeBase
 from kb.retrieve import check_question
@@ -103,9 +104,22 @@ class Service:
     def remove(self, principal: Principal, key: str) -> Document:
         """Withdraw a document. Raises AccessDenied or NotFound."""
         require(principal, Permission.REMOVE)
-        removed = self.kb.remove(self.document(principal, key).id)
-        self.audit.record(principal, "removed", removed.id, sha256=removed.sha256)
-        return removed
+        return self.kb.remove(self.document(principal, key).id, principal)
+
+    def publish(self, principal: Principal, key: str) -> Document:
+        """Make a draft searchable. Raises AccessDenied, NotFound or UsageError."""
+        require(principal, Permission.EDIT)
+        return self.kb.publish_document(self.document(principal, key).id, principal)
+
+    def unpublish(self, principal: Principal, key: str) -> Document:
+        """Take a document out of search. Raises AccessDenied, NotFound or UsageError."""
+        require(principal, Permission.EDIT)
+        return self.kb.unpublish_document(self.document(principal, key).id, principal)
+
+    def edit(self, principal: Principal, key: str, details: DocumentDetails) -> Document:
+        """Set those details that are not empty. Raises AccessDenied, NotFound or UsageError."""
+        require(principal, Permission.EDIT)
+        return self.kb.edit_document(self.document(principal, key).id, details, principal)
 
 
 def visible(principal: Principal, document: Document) -> bool:

@@ -148,10 +148,11 @@ class Store:
                 _retire(connection, document.supersedes)
             _bump(connection)
 
-    def change_document(self, document: str, **changes: str) -> Document:
+    def change_document(self, document: str, *, record: Guard | None = None, **changes: str) -> Document:
         """Set columns of a document's row, e.g. its title or state. Raises StoreError if it is gone.
 
-        A changed title is searched too, so the chunks get new numbers and the index takes them in anew.
+        A changed title is searched too, so the chunks get new numbers and the index takes them in anew. `record` runs
+        in the same transaction.
         """
         with self.writing() as connection:
             row = connection.execute(sa.select(documents).where(documents.c.id == document)).one_or_none()
@@ -161,14 +162,18 @@ class Store:
             if "title" in changes and changes["title"] != row.title:
                 _renumber(connection, document)
             _bump(connection)
+            if record:
+                record(connection)
             return _document(connection.execute(sa.select(documents).where(documents.c.id == document)).one())
 
-    def set_states(self, states: Mapping[str, DocumentState]) -> None:
-        """Give these documents (by id) these states, all at once."""
+    def set_states(self, states: Mapping[str, DocumentState], *, record: Guard | None = None) -> None:
+        """Give these documents (by id) these states, all at once. `record` runs in the same transaction."""
         with self.writing() as connection:
             for document, state in states.items():
                 connection.execute(sa.update(documents).where(documents.c.id == document).values(state=state))
             _bump(connection)
+            if record:
+                record(connection)
 
     def fail_document(self, document: Document, *, guard: Guard | None = None) -> None:
         """Keep the row with its reason; drop what was read of it, and the original."""
@@ -181,15 +186,17 @@ class Store:
             _bump(connection)
         self._drop_blob(document.sha256)
 
-    def remove_document(self, document: Document) -> None:
+    def remove_document(self, document: Document, *, record: Guard | None = None) -> None:
         """Take the document, its pages, chunks and vectors out, then its original.
 
-        The edition it superseded is current again.
+        The edition it superseded is current again. `record` runs in the same transaction.
         """
         with self.writing() as connection:
             _restore(connection, document)
             connection.execute(sa.delete(documents).where(documents.c.id == document.id))
             _bump(connection)
+            if record:
+                record(connection)
         self._drop_blob(document.sha256)
 
     # -- chunks --------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import structlog
 from ingest.add import hash_of, spelt
 from ingest.read import ReadLimits, check_size, check_type
 from ingest.take_in import submit_file
+from kb.access import Permission, Principal, require
 from kb.editions import DocumentDetails
 from kb.errors import KBError
 from kb.jobs import Job, JobQueue
@@ -109,18 +110,28 @@ class Adding:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def submit(self, paths: Sequence[Path], details: DocumentDetails | None = None, *, draft: bool = False) -> Batch:
+    def submit(
+        self,
+        principal: Principal,
+        paths: Sequence[Path],
+        details: DocumentDetails | None = None,
+        *,
+        draft: bool = False,
+    ) -> Batch:
         """Take in files that lie in our folder; they are moved away. Any other path is left out, untouched.
 
-        When this returns, each file that can be read is a job that survives whatever happens next.
+        When this returns, each file that can be read is a job that survives whatever happens next. Raises AccessDenied.
         """
+        require(principal, Permission.UPLOAD)
         ours = self._folder.resolve()
         mine = [path for path in paths if path.resolve().is_relative_to(ours)]
-        batch = Batch(self.queue, [self._submitted(path, details or DocumentDetails(), draft) for path in mine])
+        batch = Batch(
+            self.queue, [self._submitted(principal, path, details or DocumentDetails(), draft) for path in mine]
+        )
         self.latest = batch
         return batch
 
-    def _submitted(self, path: Path, details: DocumentDetails, draft: bool) -> FileState:
+    def _submitted(self, principal: Principal, path: Path, details: DocumentDetails, draft: bool) -> FileState:
         name = spelt(Path(path.name))
         try:
             check_type(path)
@@ -131,7 +142,7 @@ class Adding:
                 reason = f"already in the library as {known.file}"
                 return FileState(name, status="known", reason=reason, pages=known.pages, chunks=known.chunks)
             self._kb.store.put_blob(path, sha256)
-            job = submit_file(self.queue, name, sha256, path.stat().st_size, details, draft=draft)
+            job = submit_file(self.queue, name, sha256, path.stat().st_size, details, draft=draft, by=principal)
             return _state(name, job)
         except (KBError, OSError) as error:
             return FileState(name, status="failed", reason=str(error))

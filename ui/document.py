@@ -1,7 +1,7 @@
 """The document panel of the tab *Library*: what is known of one document, and what an admin decides about it.
 
 Components and events only: kb.editions edits, publishes and supersedes. Each event checks its inputs anew, because
-anyone on the machine can post any event.
+anyone signed in can post any event.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from typing import Any, Final
 
 import gradio as gr
 
+from kb.access import Permission, Principal, require
 from kb.editions import DocumentDetails
-from kb.errors import KBError, UsageError
+from kb.errors import KBError, NotFound
 from kb.knowledge_base import KnowledgeBase
+from kb.service import Service
 from kb.types import Document, Language
 from ui.i18n import language_of, say
 from ui.library_view import Listing, details
 from ui.markup import safe
+from ui.who import present
 
 Update = dict[Any, Any]
 
@@ -100,16 +103,21 @@ def labels(panel: DocumentPanel, language: Language) -> Update:
 
 
 def shown(
-    panel: DocumentPanel, kb: KnowledgeBase, documents: list[Document], chosen: str, language: Language
+    panel: DocumentPanel,
+    me: Principal,
+    kb: KnowledgeBase,
+    documents: list[Document],
+    chosen: str,
+    language: Language,
 ) -> Update:
     """The document and what may be done with it; the form and the question of removal are closed by others."""
     found = _found(documents, chosen)
-    state = found.state if found else ""
+    state, edits = found.state if found else "", me.may(Permission.EDIT)
     may = {
-        panel.publish: ("publish", state in ("draft", "superseded")),
-        panel.unpublish: ("unpublish", state == "ready"),
-        panel.edit: ("edit_details", state in ("draft", "ready", "superseded")),
-        panel.remove: ("remove", found is not None),
+        panel.publish: ("publish", edits and state in ("draft", "superseded")),
+        panel.unpublish: ("unpublish", edits and state == "ready"),
+        panel.edit: ("edit_details", edits and state in ("draft", "ready", "superseded")),
+        panel.remove: ("remove", found is not None and me.may(Permission.REMOVE)),
     }
     return {
         panel.view: details(found, documents, kb.embedder.languages, language) if documents else "",
@@ -124,7 +132,7 @@ def closed(panel: DocumentPanel) -> Update:
 
 def wire_panel(
     panel: DocumentPanel,
-    kb: KnowledgeBase,
+    service: Service,
     chosen: gr.State,
     listing: gr.State,
     language: gr.Radio,
@@ -133,11 +141,11 @@ def wire_panel(
 ) -> None:
     """Connect the panel's events. `redrawn` draws the whole tab for a chosen document, into `outputs`."""
 
-    def decided(key: str, listed: Listing, speak: str, act: Callable[[str], object], words: str) -> Update:
+    def decided(key: str, listed: Listing, speak: str, act: Callable[[Principal, str], object], words: str) -> Update:
         """Do it, draw the tab anew, say what came of it."""
         spoken = language_of(speak)
         try:
-            act(_own(kb, str(key)))
+            act(present(), str(key))
             told = _told(say(spoken, words), good=True)
         except KBError as error:
             told = _told(str(error), good=False)
@@ -145,7 +153,7 @@ def wire_panel(
 
     def opened(key: str, listed: Listing, speak: str) -> Update:
         """The form, filled with what is noted."""
-        spoken, documents = language_of(speak), kb.documents()
+        spoken, documents = language_of(speak), service.documents(require(present(), Permission.EDIT))
         document = _found(documents, str(key))
         if document is None:
             return redrawn("", listed, spoken) | {panel.told: _told(say(spoken, "gone"), good=False)}
@@ -160,15 +168,18 @@ def wire_panel(
         if any(len(text) > _FIELD_CHARS for text in texts):
             return {panel.told: _told(f"At most {_FIELD_CHARS} characters.", good=False)}
         noted = DocumentDetails(**dict(zip((*_FIELDS, "supersedes"), texts, strict=True)))
-        return decided(key, listed, speak, lambda own: kb.edit_document(own, noted), "saved")
+        return decided(key, listed, speak, lambda me, own: service.edit(me, own, noted), "saved")
 
     def asked(key: str, listed: Listing, speak: str) -> Update:
-        return closed(panel) | {panel.confirm: gr.update(visible=True), panel.confirm_text: _question(kb, key, speak)}
+        return closed(panel) | {
+            panel.confirm: gr.update(visible=True),
+            panel.confirm_text: _question(service, str(key), speak),
+        }
 
     def removed(key: str, listed: Listing, speak: str) -> Update:
         spoken = language_of(speak)
         try:
-            gone = kb.remove(_own(kb, str(key)))
+            gone = service.remove(present(), str(key))
             told = _told(say(spoken, "removed", title=gone.title or gone.file), good=True)
         except KBError as error:
             told = _told(str(error), good=False)
@@ -177,13 +188,13 @@ def wire_panel(
     plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs: list[Any] = [chosen, listing, language]
     panel.publish.click(
-        lambda key, listed, speak: decided(key, listed, speak, kb.publish_document, "published"),
+        lambda key, listed, speak: decided(key, listed, speak, service.publish, "published"),
         inputs,
         outputs,
         **plain,
     )
     panel.unpublish.click(
-        lambda key, listed, speak: decided(key, listed, speak, kb.unpublish_document, "unpublished"),
+        lambda key, listed, speak: decided(key, listed, speak, service.unpublish, "unpublished"),
         inputs,
         outputs,
         **plain,
@@ -200,23 +211,16 @@ def _found(documents: list[Document], key: str) -> Document | None:
     return next((document for document in documents if document.id == key), None)
 
 
-def _own(kb: KnowledgeBase, key: str) -> str:
-    """The id, if a document has exactly it: no beginning of an id, no file name. Raises UsageError."""
-    document = kb.store.document(key)
-    if document is None or document.id != key:
-        raise UsageError("This document is no longer in the library. / 这份文档已不在资料库中。")
-    return document.id
-
-
 def _told(text: str, *, good: bool) -> str:
     look = "vm-told-good" if good else "vm-notice"
     return f'<p class="{look}" role="status">{safe(text)}</p>'
 
 
-def _question(kb: KnowledgeBase, key: str, speak: str) -> str:
+def _question(service: Service, key: str, speak: str) -> str:
     language = language_of(speak)
-    document = kb.store.document(str(key))
-    if document is None or document.id != key:
+    try:
+        document = service.document(present(), key)
+    except NotFound:
         return f"<p>{safe(say(language, 'gone'))}</p>"
     title = document.title or document.file
     words = "remove_question_refused" if document.state == "failed" else "remove_question"

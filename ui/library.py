@@ -1,7 +1,7 @@
 """The tab *Library*: upload with true progress, the documents there are, and the panel of the chosen one.
 
 Components and events only: ingest.add adds (through ui.adding's thread), ui.library_view draws, ui.document decides
-about one document. Each event checks its inputs anew, because anyone on the machine can post any event.
+about one document. Each event checks its inputs anew, because anyone signed in can post any event.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Any
 
 import gradio as gr
 
+from kb.access import Permission
 from kb.knowledge_base import KnowledgeBase
+from kb.service import Service
 from kb.types import Document, Language
 from ui import document
 from ui.adding import Adding
@@ -21,6 +23,7 @@ from ui.document import DocumentPanel
 from ui.i18n import language_of, say
 from ui.library_view import ROWS, Listing, filters, progress, table
 from ui.markup import safe
+from ui.who import present
 
 Update = dict[Any, Any]
 
@@ -44,6 +47,7 @@ element.addEventListener('change', (event) => {
 class LibraryTab:
     """The components that the page relabels or wires to others."""
 
+    add: gr.Row
     add_title: gr.HTML
     upload: gr.UploadButton
     files: gr.HTML
@@ -58,7 +62,7 @@ class LibraryTab:
     @property
     def all(self) -> list[Any]:
         """Every component that `labels` or `drawn` update."""
-        own = [self.add_title, self.upload, self.files, self.search, self.filters, self.documents, self.timer]
+        own = [self.add, self.add_title, self.upload, self.files, self.search, self.filters, self.documents, self.timer]
         return [*own, *self.panel.all]
 
 
@@ -67,7 +71,7 @@ def build_library() -> LibraryTab:
     plain: dict[str, Any] = {"js_on_load": "", "apply_default_css": False}
     clicked: dict[str, Any] = {"js_on_load": _CLICKS, "apply_default_css": False}
     chosen, listing = gr.State(""), gr.State(Listing())
-    with gr.Row(elem_classes="vm-add", equal_height=False):
+    with gr.Row(elem_classes="vm-add", equal_height=False) as add:
         add_title = gr.HTML(elem_id="vm-add-title", **plain)
         upload = gr.UploadButton(
             file_count="multiple", variant="primary", elem_id="vm-upload", scale=0, min_width=150, size="md"
@@ -82,7 +86,7 @@ def build_library() -> LibraryTab:
         with gr.Column(scale=7, min_width=260, elem_classes="vm-side"):
             panel = document.build_panel(_CLICKS)
     timer = gr.Timer(_WATCH_S, active=False)
-    return LibraryTab(add_title, upload, files, search, selects, documents, panel, chosen, listing, timer)
+    return LibraryTab(add, add_title, upload, files, search, selects, documents, panel, chosen, listing, timer)
 
 
 def labels(tab: LibraryTab, kb: KnowledgeBase, language: Language) -> Update:
@@ -97,37 +101,42 @@ def labels(tab: LibraryTab, kb: KnowledgeBase, language: Language) -> Update:
 
 
 def drawn(
-    tab: LibraryTab, kb: KnowledgeBase, adding: Adding, chosen: str, listing: Listing, language: Language
+    tab: LibraryTab, service: Service, adding: Adding, chosen: str, listing: Listing, language: Language
 ) -> Update:
-    """Table, filters, progress and the chosen document; whether to look again soon."""
-    documents = kb.documents()
-    running = adding.latest is not None and not adding.latest.finished
+    """Table, filters, progress and the chosen document, as far as whoever looks may see them; whether to look again."""
+    me, kb = present(), service.kb
+    documents = service.documents(me)
+    adds = me.may(Permission.UPLOAD)
+    latest = adding.latest if adds else None
+    running = latest is not None and not latest.finished
     find = say(language, "find_documents")
     return {
         tab.documents: table(documents, listing, chosen, kb.embedder.languages, language),
         tab.filters: filters(documents, listing, language) if documents else "",
         tab.search: gr.update(label=find, placeholder=find, visible=bool(documents)),
-        tab.files: progress(adding.latest, language),
+        tab.add: gr.update(visible=adds),
+        tab.files: progress(latest, language),
         tab.timer: gr.Timer(_WATCH_S, active=running or _vectors_are_coming(kb, documents)),
-        **document.shown(tab.panel, kb, documents, chosen, language),
+        **document.shown(tab.panel, me, kb, documents, chosen, language),
     }
 
 
-def wire_library(tab: LibraryTab, kb: KnowledgeBase, adding: Adding, language: gr.Radio) -> None:
+def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr.Radio) -> None:
     """Connect the tab's events."""
+    kb = service.kb
 
     def uploaded(paths: list[str] | None, chosen: str, listing: Listing, speak: str) -> Iterator[Update]:
         spoken = language_of(speak)
-        batch = adding.submit([Path(path) for path in paths or []])
-        yield drawn(tab, kb, adding, str(chosen), listing, spoken) | {
+        batch = adding.submit(present(), [Path(path) for path in paths or []])
+        yield drawn(tab, service, adding, str(chosen), listing, spoken) | {
             tab.upload: gr.update(value=None, interactive=False)
         }
         while not batch.wait(_REDRAW_S):
             yield {
-                tab.documents: table(kb.documents(), listing, str(chosen), kb.embedder.languages, spoken),
+                tab.documents: table(service.documents(present()), listing, str(chosen), kb.embedder.languages, spoken),
                 tab.files: progress(batch, spoken),
             }
-        yield drawn(tab, kb, adding, str(chosen), listing, spoken) | {tab.upload: gr.update(interactive=True)}
+        yield drawn(tab, service, adding, str(chosen), listing, spoken) | {tab.upload: gr.update(interactive=True)}
 
     def acted(chosen: str, listing: Listing, speak: str, event: gr.EventData) -> Update:
         """A click on a document or a column, or a choice of what is listed."""
@@ -144,18 +153,18 @@ def wire_library(tab: LibraryTab, kb: KnowledgeBase, adding: Adding, language: g
         elif act == "collection":
             listing = replace(listing, collection=value, rows=ROWS)
         return (
-            drawn(tab, kb, adding, chosen, listing, language_of(speak))
+            drawn(tab, service, adding, chosen, listing, language_of(speak))
             | closed
             | {tab.chosen: chosen, tab.listing: listing}
         )
 
     def found(search: str, chosen: str, listing: Listing, speak: str) -> Update:
         listing = replace(listing, search=str(search or "")[:_ACT_CHARS], rows=ROWS)
-        listed = table(kb.documents(), listing, str(chosen), kb.embedder.languages, language_of(speak))
+        listed = table(service.documents(present()), listing, str(chosen), kb.embedder.languages, language_of(speak))
         return {tab.documents: listed, tab.listing: listing}
 
     def looked(chosen: str, listing: Listing, speak: str) -> Update:
-        return drawn(tab, kb, adding, str(chosen), listing, language_of(speak))
+        return drawn(tab, service, adding, str(chosen), listing, language_of(speak))
 
     plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs: list[Any] = [tab.chosen, tab.listing, language]
@@ -169,11 +178,11 @@ def wire_library(tab: LibraryTab, kb: KnowledgeBase, adding: Adding, language: g
     tab.timer.tick(looked, inputs, tab.all, **plain)
     document.wire_panel(
         tab.panel,
-        kb,
+        service,
         tab.chosen,
         tab.listing,
         language,
-        lambda chosen, listing, spoken: drawn(tab, kb, adding, chosen, listing, spoken),
+        lambda chosen, listing, spoken: drawn(tab, service, adding, chosen, listing, spoken),
         outputs,
     )
 

@@ -38,7 +38,7 @@ _CHOSEN_LANGUAGE = """(language, ...rest) => {
 
 def build_page(service: Service, adding: Adding) -> gr.Blocks:
     """The page, to be mounted with the theme, style and head below."""
-    kb, first = service.kb, language_of("en")
+    first = language_of("en")
     blocks = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True)
     with blocks:
         with gr.Row(elem_classes="vm-head", equal_height=True):
@@ -62,8 +62,8 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 **ask.labels(ask_tab, spoken),
                 **ask.drawn(ask_tab, exchanges, spoken),
                 ask_tab.welcome: ask.welcome(service, spoken),
-                **library.labels(library_tab, kb, spoken),
-                **library.drawn(library_tab, kb, adding, str(document), listing, spoken),
+                **library.labels(library_tab, service.kb, spoken),
+                **library.drawn(library_tab, service, adding, str(document), listing, spoken),
             }
 
         labelled: list[Any] = [language, brand, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
@@ -77,14 +77,14 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
         )
         library_item.select(
             lambda document, listing, chosen: library.drawn(
-                library_tab, kb, adding, str(document), listing, language_of(chosen)
+                library_tab, service, adding, str(document), listing, language_of(chosen)
             ),
             [library_tab.chosen, library_tab.listing, language],
             library_tab.all,
             **plain,
         )
         ask.wire_ask(ask_tab, service, language, tabs)
-        library.wire_library(library_tab, kb, adding, language)
+        library.wire_library(library_tab, service, adding, language)
     return blocks
 
 

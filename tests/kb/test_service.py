@@ -10,6 +10,7 @@ import pytest
 from kb.access import SINGLE, Principal
 from kb.answer import answer
 from kb.audit import Audit
+from kb.editions import DocumentDetails
 from kb.errors import AccessDenied, ModelError, NotFound, QuestionError, StoreError
 from kb.knowledge_base import KnowledgeBase
 from kb.service import Service, visible
@@ -146,3 +147,26 @@ def test_readers_see_what_answers_and_remove_nothing(service: Service) -> None:
     assert service.documents(LI) == []
     entry = list(Audit(service.kb.store).entries())[-1]
     assert (entry.actor, entry.action, entry.object) == ("single", "removed", document.id)
+
+
+def test_each_decision_about_a_document_is_on_record_in_its_own_transaction(service: Service) -> None:
+    curator = Principal("cao", "Cao", "curator")
+    (document,) = service.documents(LI)
+    for act in (service.publish, service.unpublish):
+        with pytest.raises(AccessDenied):
+            act(LI, document.id)
+    with pytest.raises(AccessDenied):
+        service.edit(LI, document.id, DocumentDetails(title="Mine"))
+    service.unpublish(curator, document.id)
+    assert service.documents(LI) == []
+    service.publish(curator, document.id)
+    service.edit(curator, document.id, DocumentDetails(title="Metformin: a secret title", issuer="WHO"))
+    service.kb.remove(document.id)
+    entries = list(Audit(service.kb.store).entries())
+    assert [(e.actor, e.action, e.object) for e in entries] == [
+        ("cao", "unpublished", document.id),
+        ("cao", "published", document.id),
+        ("cao", "edited", document.id),
+        ("command line", "removed", document.id),
+    ]
+    assert entries[2].detail == {"fields": "issuer, title"}

@@ -14,6 +14,7 @@ import pytest
 
 from app import main
 from ingest.add import add_paths
+from kb.access import SINGLE
 from kb.errors import UsageError
 from kb.knowledge_base import KnowledgeBase
 from kb.service import Service
@@ -69,7 +70,7 @@ def test_each_file_of_an_upload_gets_its_own_outcome(base: KnowledgeBase, tmp_pa
     bad.write_bytes(b"no pdf at all")
     adding = Adding(base, folder)
     adding.start()
-    batch = adding.submit([good, bad])
+    batch = adding.submit(SINGLE, [good, bad])
     assert batch.wait(120)
     first, second = batch.files
     assert (first.name, first.status) == ("指南.txt", "added")
@@ -90,7 +91,7 @@ def test_a_killed_worker_is_started_again_and_loses_nothing(base: KnowledgeBase,
     os.kill(first, signal.SIGKILL)
     file = folder / "after.txt"
     file.write_text("Warfarin is a drug. " * 40)
-    batch = adding.submit([file])
+    batch = adding.submit(SINGLE, [file])
     assert batch.wait(120)
     assert batch.files[0].status == "added"
     assert adding.worker.pid != first
@@ -105,7 +106,7 @@ def test_file_that_was_not_uploaded_is_neither_read_nor_deleted(base: KnowledgeB
     (folder / "link.txt").symlink_to(other)
     adding = Adding(base, folder)
     adding.start()
-    batch = adding.submit([other, folder / ".." / "private.txt", folder / "link.txt"])
+    batch = adding.submit(SINGLE, [other, folder / ".." / "private.txt", folder / "link.txt"])
     assert batch.wait(60)
     assert batch.files == ()
     assert other.exists()

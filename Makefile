@@ -32,8 +32,9 @@ lint:           ## ruff and the import contracts
 types:          ## mypy, strict
 	@$(PY) -m mypy
 
-unit:           ## the default suite, browser journeys included
-	@$(PY) -m pytest -m "not fault"
+unit:           ## the default suite: first what needs no browser, on two cores, then the browser journeys
+	@$(PY) -m pytest -m "not fault and not browser" -n 2 --dist loadfile
+	@$(PY) -m pytest -m browser
 
 browser:        ## only the browser journeys
 	@$(PY) -m pytest -m browser

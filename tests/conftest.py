@@ -15,6 +15,12 @@ from kb.types import Chunk, Document, Span
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser journeys come last: Playwright leaves an event loop running, beside which `asyncio.run` fails."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 Adder = Callable[[Store, str, Sequence[str]], Document]
 
 

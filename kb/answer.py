@@ -7,7 +7,6 @@ When it fails in whatever way, its text is withdrawn (Restart says why) and the 
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -17,11 +16,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kb.citations import MarkReader, resolve
+from kb.citations import MarkReader
 from kb.errors import ModelError
 from kb.extract import ENGINE, Extractor
 from kb.model_failures import ModelFailure
-from kb.sentences import sentence_spans
 from kb.terms import language_of, storable
 from kb.types import Answer, AnswerEvent, Delta, Finished, Found, Hit, Language, Restart, Turn
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessageChunk, BaseMessage
 
     from kb.prompts import Prompt
+    from kb.statements import StatementReader
 
 ENGINE_AFTER_FAILURE = "extractive (model failed)"
 LONGEST_ANSWER = 10
@@ -38,6 +37,20 @@ LONGEST_ANSWER = 10
 _INSTEAD: dict[Language, str] = {
     "zh": "{cause}以下改为直接摘录原文。",
     "en": "{cause} What follows is quoted from the documents instead.",
+}
+_WITHHELD: dict[Language, str] = {
+    "zh": "有 {n} 句含有所引文段中没有的内容（数字、单位、药名或否定），已略去，以 […] 标出。",
+    "en": "{n} of its sentences held something that the cited passages do not (a number, a unit, a drug's name, "
+    "a 'not') and were left out; […] stands where they stood.",
+}
+_MARKED: dict[Language, str] = {
+    "zh": "有 {n} 句含有所引文段中没有的内容（数字、单位、药名或否定），已在句末注明。",
+    "en": "{n} of its sentences hold something that the cited passages do not (a number, a unit, a drug's name, "
+    "a 'not'); this is said behind them.",
+}
+_SOME_UNCITED: dict[Language, str] = {
+    "zh": "有 {n} 句没有标注出处。",
+    "en": "{n} of its sentences cite nothing.",
 }
 _UNCITED: dict[Language, str] = {
     "zh": "这个回答没有标注任何出处，请对照下面的文段核实。",
@@ -52,8 +65,6 @@ _LENGTH: dict[Language, str] = {
     "en": "The answer reached its length limit (max_new_tokens) and may be incomplete.",
 }
 
-_MARK = re.compile(r"\[\d{1,3}\]")
-
 _log = structlog.get_logger("vademecum")
 
 
@@ -66,11 +77,13 @@ def answer(
     engine: str = "",
     extractor: Extractor | None = None,
     timeout_s: float = 60.0,
+    withhold: bool = True,
 ) -> Iterator[AnswerEvent]:
     """Answer `question` from `hits`: by `model` if given, else by quoting.
 
-    `engine` names a model that does not name itself (Runnable.name). Closing the iterator stops the model. Raises
-    nothing of its own: trouble with the model is told in Restart and in Answer.notice.
+    A model's statements are checked before they are shown; with `withhold` what the cited passages do not bear out is
+    left out, else it is marked. `engine` names a model that does not name itself (Runnable.name). Closing the iterator
+    stops the model. Raises nothing of its own: trouble with the model is told in Restart and in Answer.notice.
     """
     started = time.monotonic()
     hits = tuple(hits)
@@ -81,7 +94,7 @@ def answer(
         return
     name = model.name or engine or type(model).__name__
     try:
-        finished = yield from _generated(question, hits, history, model, timeout_s)
+        finished = yield from _generated(question, hits, history, model, timeout_s, withhold)
     except ModelError as error:
         _log.warning("model failed", engine=name, error=str(error))
         notice = _what_happened(error, language_of(question))
@@ -105,30 +118,40 @@ def _what_happened(error: ModelError, language: Language) -> str:
 
 
 def _generated(
-    question: str, hits: tuple[Hit, ...], history: Sequence[Turn], model: BaseChatModel, timeout_s: float
+    question: str,
+    hits: tuple[Hit, ...],
+    history: Sequence[Turn],
+    model: BaseChatModel,
+    timeout_s: float,
+    withhold: bool,
 ) -> Generator[AnswerEvent, None, Answer]:
-    """The model's answer, its marks checked as they come. Raises ModelError."""
+    """The model's answer, its marks and statements checked as they come. Raises ModelError."""
+    from kb.statements import StatementReader
+
     prompt = _prompt(question, hits, history, model)
     thoughts = ThoughtReader()
     marks = MarkReader(prompt.passages)
+    reader = StatementReader(hits[: prompt.passages], withhold=withhold)
     shown: list[str] = []
     reason = ""
     stream = _Stream(model, list(prompt.messages), timeout_s)
     try:
         for chunk in stream:
             reason = str(chunk.response_metadata.get("finish_reason") or reason)
-            if text := marks.feed(thoughts.feed(storable(str(chunk.text)))):
+            if text := reader.feed(marks.feed(thoughts.feed(storable(str(chunk.text))))):
                 shown.append(text)
                 yield Delta(text)
     finally:
         stream.stop()
-    if rest := marks.feed(thoughts.close()) + marks.close():
+    if rest := reader.feed(marks.feed(thoughts.close()) + marks.close()) + reader.close():
         shown.append(rest)
         yield Delta(rest)
     text = "".join(shown)
     if not text.strip():
         raise ModelFailure("empty", stream.name)
-    return _checked(question, text, marks, hits, cut_short=reason == "length")
+    if reader.withheld and not any(statement.shown for statement in reader.statements):
+        raise ModelFailure("unsupported", stream.name)
+    return _checked(question, text, marks, reader, hits, cut_short=reason == "length")
 
 
 def _prompt(question: str, hits: Sequence[Hit], history: Sequence[Turn], model: BaseChatModel) -> Prompt:
@@ -141,21 +164,28 @@ def _prompt(question: str, hits: Sequence[Hit], history: Sequence[Turn], model: 
     return fit_prompt(question, hits, history, count=count, limit=limit)
 
 
-def _checked(question: str, text: str, marks: MarkReader, hits: tuple[Hit, ...], *, cut_short: bool) -> Answer:
+def _checked(
+    question: str, text: str, marks: MarkReader, reader: StatementReader, hits: tuple[Hit, ...], *, cut_short: bool
+) -> Answer:
     from kb.prompts import says_not_mentioned
 
     language = language_of(question)
-    citations = resolve(text, marks.marks, hits)
-    statements = sentence_spans(_MARK.sub("", text))
+    citations, statements = tuple(reader.citations), tuple(reader.statements)
     abstained = says_not_mentioned(text) and (not citations or len(statements) == 1)
+    uncited = sum(one.support == "uncited" and not says_not_mentioned(one.text) for one in statements)
     notices: list[str] = []
     if marks.unknown:
         notices.append(_UNKNOWN_MARKS[language].format(numbers=" ".join(f"[{n}]" for n in marks.unknown)))
+    for template, n in ((_WITHHELD, reader.withheld), (_MARKED, reader.marked)):
+        if n:
+            notices.append(template[language].format(n=n))
     if not citations and not abstained:
         notices.append(_UNCITED[language])
+    elif uncited and not abstained:
+        notices.append(_SOME_UNCITED[language].format(n=uncited))
     if cut_short:
         notices.append(_LENGTH[language])
-    return Answer(text, citations, abstained, "", hits, " ".join(notices))
+    return Answer(text, citations, abstained, "", hits, " ".join(notices), statements=() if abstained else statements)
 
 
 class ThoughtReader:

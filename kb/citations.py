@@ -1,4 +1,4 @@
-"""Marks in an answer: `[n]` found in a stream of pieces, checked, and resolved to the page they point at.
+"""Marks in an answer: `[n]` found in a stream of pieces and checked; and which part of a passage a statement rests on.
 
 A mark may be cut anywhere by the stream's borders, so an opening bracket is held back until it is plain whether a mark
 follows; everything else passes at once, untouched. Groups and ranges ([1, 2], [1-3], 【1】) come out as [1][2]. A mark
@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kb.extract import cite, terms
+from kb.extract import terms
 from kb.sentences import sentence_spans
-from kb.types import Citation, Hit
 
 _NUMBER = r"\d{1,3}"
 _COMMA = r"[,，、;；\-–—~～至]"
@@ -108,40 +106,6 @@ def _numbers(group: str) -> list[int]:
         else:
             numbers += [int(first), int(last)]
     return numbers
-
-
-def resolve(text: str, marks: Sequence[Mark], hits: Sequence[Hit]) -> tuple[Citation, ...]:
-    """A citation for each mark, in text order: the part of its passage that best matches the statement it ends.
-
-    Several may share a number, one for each different quote. Exact repeats are left out.
-    """
-    statements = _statements(text, marks)
-    cited = [
-        cite(hits[mark.n - 1], mark.n, *supporting_span(statement, hits[mark.n - 1].chunk.text))
-        for mark, statement in zip(marks, statements, strict=True)
-    ]
-    return tuple(dict.fromkeys(cited))
-
-
-def _statements(text: str, marks: Sequence[Mark]) -> list[str]:
-    """For each mark the sentence it stands in or directly after, without marks."""
-    plain: list[str] = []
-    ends: list[int] = []
-    at = length = 0
-    for mark in marks:
-        plain.append(text[at : mark.at])
-        length += mark.at - at
-        ends.append(length)
-        at = mark.at + len(f"[{mark.n}]")
-    plain.append(text[at:])
-    bare = "".join(plain)
-    spans = sentence_spans(bare)
-    starts = [start for start, _ in spans]
-    # A mark right after a full stop belongs to the sentence before it, hence the last start strictly before the mark.
-    return [
-        bare[slice(*spans[max(0, bisect_right(starts, max(0, len(bare[:end].rstrip()) - 1)) - 1)])] if spans else ""
-        for end in ends
-    ]
 
 
 def supporting_span(statement: str, passage: str) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from kb.console import SOME_FAILED, Home, Json, ProgressLine, opened, settings_o
 
 if TYPE_CHECKING:
     from kb.knowledge_base import KnowledgeBase
-    from kb.types import Citation, Hit, Turn
+    from kb.types import Citation, Conflict, Hit, Turn
 
 AddFiles = Callable[["KnowledgeBase", Sequence[Path]], object]
 """ingest.add.add_paths, handed in by cli.py: kb does not import ingest."""
@@ -93,6 +93,11 @@ def ask(
                     "abstained": answer.abstained,
                     "engine": answer.engine,
                     "notice": answer.notice,
+                    "statements": [asdict(statement) for statement in answer.statements],
+                    "conflicts": [conflict_json(conflict) for conflict in answer.conflicts],
+                    "searched_as": answer.searched_as,
+                    "intent": answer.intent,
+                    "confidence": None if answer.confidence is None else round(answer.confidence, 3),
                     "hits": [hit_json(hit) for hit in answer.hits],
                     "seconds": round(answer.seconds, 3),
                 }
@@ -182,6 +187,20 @@ def citation_json(citation: Citation) -> dict[str, object]:
         "quote": citation.quote,
         "boxes": [[round(value, 2) for value in box] for box in citation.boxes],
     }
+
+
+def conflict_json(conflict: Conflict) -> dict[str, object]:
+    """A conflict at the wire edge."""
+    sides = [
+        {
+            "citation": citation_json(side.citation),
+            "edition": side.edition,
+            "issued": side.issued,
+            "values": side.values,
+        }
+        for side in conflict.sides
+    ]
+    return {"kind": conflict.kind, "told": conflict.told, "sides": sides}
 
 
 def _source_line(hit: Hit) -> str:

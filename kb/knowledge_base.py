@@ -127,6 +127,7 @@ class KnowledgeBase:
             model=self.model,
             extractor=self.extractor(question),
             timeout_s=self.settings.model_timeout_s,
+            withhold=self.settings.unsupported == "withhold",
         )
 
     def extractor(self, question: str) -> Extractor:

@@ -7,7 +7,9 @@ from typing import Literal
 from kb.errors import ModelError
 from kb.types import Language
 
-FailureKind = Literal["down", "slow", "endless", "cut", "refused", "busy", "garbled", "empty", "too long", "broke"]
+FailureKind = Literal[
+    "down", "slow", "endless", "cut", "refused", "busy", "garbled", "empty", "too long", "broke", "unsupported"
+]
 
 _SAYS: dict[FailureKind, dict[Language, str]] = {
     "down": {
@@ -48,6 +50,10 @@ _SAYS: dict[FailureKind, dict[Language, str]] = {
     "too long": {
         "en": "The question does not fit the model {what} ({detail}). Ask it shorter, or lower max_new_tokens.",
         "zh": "问题超出回答模型 {what} 的长度（{detail}）。请缩短问题，或调小 max_new_tokens。",
+    },
+    "unsupported": {
+        "en": "Nothing that the model {what} wrote is borne out by the passages it was given, so none of it is shown.",
+        "zh": "回答模型 {what} 写的内容在所给文段中都找不到依据，因此没有显示。",
     },
     "broke": {
         "en": 'The model {what} failed ({detail}). Look at the log, or set engine = "extractive".',

@@ -30,22 +30,32 @@ _ASKED_BY: dict[str, tuple[str, str]] = {
     ),
     "适应证": (
         r"适应[证症]|主治|治疗?(?:什么|哪些|何)|[能可]治|治(?:疗)?的?(?:病|疾病)|用于(?:什么|哪些|治疗)"
-        r"|(?:功效|作用)是什么|有(?:什么|哪些|何)(?:功效|作用)|管什么",
-        r"indicat(?:ion|ions|ed)|used (?:for|to treat)|what (?:does|is|are)\b.{0,40}\b(?:treat|for)",
+        r"|(?:功效|(?<![互副理毒])作用)是什么|有(?:什么|哪些|何)(?:功效|作用)|管什么",
+        r"(?<!contra)(?<!contra-)(?<!contra )indicat(?:ion|ions|ed)|used (?:for|to treat)"
+        r"|what (?:does|do|can) .{0,40}\btreat|what (?:is|are) (?:[\w-]+ ){1,3}for(?=\s*\??$)",
     ),
-    "药物相互作用": (r"相互作用|(?:一起|同时|合并|联合)[服用吃使]|合用|同服", r"interact(?:ion|ions|s)?"),
+    "药物相互作用": (
+        r"相互作用|(?:一起|同时|合并|联合)[服用吃使]|合用|同服|联用"
+        r"|(?:期间|时候?|同时|[和与跟同]).{0,10}(?:不能|不可|不宜|不应|避免|禁止|能)(?:一起|同时|再)?"
+        r"(?:服用|使用|合用|联用|吃|服|用)?(?:什么|哪些|何)(?:中成|中|西)?药"
+        r"|(?:什么|哪些|何)(?:中成|中|西)?药(?:物|品)?(?:不能|不可|不宜|不应|不得|会|可以?|能)?[和与跟同]",
+        r"interact(?:ion|ions|s|ed|ing)?"
+        r"|(?:tak(?:e|en|ing)|combin(?:e|ed|ing)|mix(?:ed|ing)?|given) (?:together |along )?with"
+        r"(?! (?:food|meals?|milk|water|or without))",
+    ),
     "注意事项": (r"注意|慎用", r"precautions?|warnings?|cautions?"),
     "英文名": (r"英文|英语", r"english name"),
     "别名": (r"别名|又[叫名称]|别称|商品名|还叫|其他名|另名", r"(?:other|brand|trade) names?|also known as|synonyms?"),
     "剂型": (r"剂型|规格|什么包装", r"dosage forms?|strengths?|formulations?"),
     "药品类型": (
-        r"药品类型|类型|哪一?[类种]药|什么药$|属于(?:什么|哪)",
+        r"药品类型|类型|[是算于][哪何]一?[类种]药|[是算于](?:一种)?什么药|属于(?:什么|哪)",
         r"(?:class|kind|type) of (?:drug|medicine)|drug class",
     ),
     "药动学": (r"药动学|药代|半衰期|吸收|代谢|排泄", r"pharmacokinetics?|half-life"),
     "药理作用": (r"药理|作用机[制理]|机制", r"pharmacolog\w+|mechanism"),
     "专家点评": (r"点评", r"expert comments?"),
 }
+_INTERACTIONS = "药物相互作用"
 SYNONYMS = {
     "适应症": "适应证",
     "禁忌症": "禁忌证",
@@ -78,7 +88,7 @@ _FIELD_LINE = re.compile(
     re.MULTILINE,
 )
 _ASKS_FOR_DRUGS = re.compile(
-    r"哪[些几个]{0,2}(?:种|类)?(?:中成|中|西)?药|(?<![是叫于])(?:什么|何)(?:中成|中|西)?药"
+    r"(?<![是叫于为])(?:哪[些几个一]{0,2}(?:种|类)?|什么|何)(?:中成|中|西)?药(?!物?相互|物?间|理|代|动|效)"
     r"|\b(?:which|what) (?:drugs?|medicines?|medications?)\b",
     re.IGNORECASE,
 )
@@ -125,6 +135,7 @@ _AFTER = re.compile(
         " 多少 多久 多长 多大 几 孕妇 儿童 小儿 小孩 成人 成分 老人 老年 给药 需 该"
         " 为什么 为何 过敏 过量 使用 临床 相互作用 具有 含有 含什么 由 其 功效 功能 作用 说明书 药物 药品"
         " 药理 药动 药代 药效 药名 药 安全 慎用 最大 最多 最高 常用 常规 通用名"
+        " 一起 一同 一块 同时 期间 以后 之后 之前 以前 饭前 饭后 空腹 睡前 漏服 中毒 能喝 能一 能长 能给 会影响 可用于"
         " 口服 长期 止痛 退烧 退热 降压 降糖 消炎 止咳 简介 类药 哺乳 半衰期 专家点评 商品名 时 后"
     )
     + ")"
@@ -191,8 +202,12 @@ def are_monographs(texts: Sequence[str]) -> bool:
 
 
 def asked_fields(question: str) -> list[str]:
-    """The monograph fields a question asks for, in the order of the table; empty if none."""
-    return [name for name, cue in _CUES.items() if cue.search(question)]
+    """The monograph fields a question asks for, in the order of the table; empty if none.
+
+    The words that ask for interactions (吃华法林时不能吃什么药) ask for nothing else.
+    """
+    rest = _CUES[_INTERACTIONS].sub(" ", question)
+    return [name for name, cue in _CUES.items() if cue.search(question if name == _INTERACTIONS else rest)]
 
 
 def is_record(hit: Hit) -> bool:
@@ -285,8 +300,11 @@ def form_named(question: str, name: str) -> bool:
 
 
 def asks_for_drugs(question: str) -> bool:
-    """Whether the drug is what is asked for ('哪些药治缺铁性贫血？'), so that any monograph may answer."""
-    return bool(_ASKS_FOR_DRUGS.search(question))
+    """Whether the drug is what is asked for ('哪些药治缺铁性贫血？'), so that any monograph may answer.
+
+    Asked which drugs go badly with one that is named, it is that one's monograph that answers.
+    """
+    return bool(_ASKS_FOR_DRUGS.search(question)) and not _CUES[_INTERACTIONS].search(question)
 
 
 def subject(question: str) -> str:

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr = Field(SecretStr(""), description="Key for that endpoint, if it wants one.")
     model_timeout_s: float = Field(60.0, gt=0, description="Longest wait for the next piece of a model's answer.")
     max_new_tokens: int = Field(512, ge=16, description="Longest generated answer, in tokens.")
+    unsupported: Literal["withhold", "mark"] = Field(
+        "withhold",
+        description="What becomes of a model's sentence that holds a number, unit, drug name or 'not' which its cited "
+        "passages do not: 'withhold' leaves it out and says so, 'mark' shows it with that remark.",
+    )
 
     publish: Literal["auto", "manual"] = Field(
         "auto",

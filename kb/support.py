@@ -72,7 +72,8 @@ _LIST_NUMBER = re.compile(r"(?:^|\n)\s*[(（]?\d{1,2}[.)）、](?!\d)")
 _MARK = re.compile(r"\s*\[\d{1,3}\]")
 
 _NOT = re.compile(
-    r"不(?!良反应|同|适|足|仅|但|少于|低于|超过|大于|高于|小于|多于|得超过|应超过|能超过|宜超过|断|久|明原因)|未(?!来)|没有|无(?!菌|创|论|水|线|色|机)"
+    r"不(?![良同适足仅但断久全稳孕育振整齐等论管通畅利止清宁调固寐语张]|安(?!全)|规则|完全|典型|饱和|可逆|协调|耐受|自主|平衡|对称|一定|明原因|少于|低于|超过"
+    r"|大于|高于|小于|多于|[得应能宜]超过)|未(?!来)|没有|无(?!菌|创|论|水|线|色|机|力|痛|尿|氧)"
     r"|禁|勿|忌|避免|停[用药]"
     r"|\b(?:not(?! exceed| more than| less than| only)|no(?! more than| less than)|never|none|without|cannot|avoid\w*"
     r"|contra-?indicat\w*"
@@ -88,17 +89,32 @@ _AT_MOST = re.compile(
     r"|\b(?:at most|no(?:t)? more than|not exceed|up to|or less|maximum|below|under|less than)\b",
     re.IGNORECASE,
 )
-# Endings that the WHO gives to drug names (International Nonproprietary Names, "The use of stems", 2018), zh and en.
-_DRUG = re.compile(
-    r"\b[A-Za-z]{2,}(?:mycin|micin|cillin|oxacin|floxacin|cycline|olol|pril|sartan|statin|azole|azepam|azolam|formin"
-    r"|gliptin|gliflozin|glutide|glitazone|dipine|tidine|prazole|profen|coxib|triptan|setron|caine|barbital|mab|tinib"
-    r"|vir|parin|xaban|grel|semide|thiazide|lukast|terol|sone|solone|phylline|codone|morphone|orphan|adol|naloxone|methadone"
-    r"|clazide|pizide|buride|meprazole|oxetine|traline|talopram|apine|peridone|dronate|nidazole|fibrate|fenac|oxicam|platin|taxel"
-    r"|rubicin|trexate|curium|dopa|stigmine|tropine|zolamide|lactone|fungin|penem|cef\w+|sulfa\w+|thyroxine|lithium|allopurinol"
-    r"|fentanil|fentanyl|aspirin|warfarin|digoxin|insulin|heparin|morphine|codeine|paracetamol|acetaminophen)s?\b"
-    r"|[\u4e00-\u9fff]{1,5}(?:沙星|霉素|西林|环素|洛尔|普利|沙坦|他汀|康唑|硝唑|西泮|唑仑|双胍|列汀|列净|地平|替丁|拉唑|洛芬|昔布"
-    r"|司琼|卡因|巴比妥|单抗|替尼|韦林|肝素|沙班|格雷|噻嗪|司特|特罗|松龙|茶碱|可酮|吗啡|可待因|华法林|地高辛|胰岛素)",
+# Stems that the WHO gives to drug names (International Nonproprietary Names, "The use of stems", 2018), zh and en, and
+# common drugs that have none. Chinese names begin where a word ends that is no part of a name: see _START.
+_DRUG_EN = re.compile(
+    r"\b(?!(?:chole|ergo|phyto|campe|sito)sterol)(?:[A-Za-z]{2,}(?:mycin|micin|cillin|oxacin|cycline|olol|pril|sartan"
+    r"|statin|azole|azepam|azolam|formin|gliptin|gliflozin|glutide|glitazone|dipine|tidine|prazole|profen|coxib|triptan"
+    r"|setron|caine|barbital|mab|tinib|vir|parin|xaban|grel|semide|thiazide|lukast|terol|sone|solone|phylline|codone"
+    r"|morphone|adol|clazide|pizide|buride|oxetine|traline|talopram|apine|peridone|dronate|fibrate|fenac|oxicam"
+    r"|platin|taxel|rubicin|trexate|curium|dopa|stigmine|tropine|zolamide|lactone|fungin|penem|fentanil|fentanyl"
+    r"|thyroxine|giline|bamate|toin|valproate|ciclovir|quine|artemether)"
+    r"|(?:cef|sulfa)[a-z]{3,}|aspirin|warfarin|digoxin|insulin|heparin|morphine|codeine|paracetamol|acetaminophen"
+    r"|naloxone|naltrexone|methadone|buprenorphine|lithium|allopurinol|colchicine|dextromethorphan|amiodarone|clonidine"
+    r"|isoniazid|levodopa|ketamine|propofol|adrenaline|epinephrine|gabapentin|pregabalin|penicillin|lamotrigine)s?\b",
     re.IGNORECASE,
+)
+_DRUG_ZH = re.compile(
+    r"可待因|吗啡|地高辛|胰岛素|华法林|秋水仙碱|阿托品|多巴胺|头孢[\u4e00-\u9fff]{2}|格列[\u4e00-\u9fff]{2}|[\u4e00-\u9fff]{1,6}?(?:沙星|霉素|西林|环素|洛尔|普利(?!德)|沙坦|他汀|康唑"
+    r"|硝唑|西泮|唑仑|双胍|列汀|列净|地平|替丁|拉唑|洛芬|昔布|昔康|司琼|卡因|比妥|单抗|替尼|韦林|洛韦|福韦|他韦|肝素|沙班|格雷|噻嗪|司特"
+    r"|特罗|丁胺醇|松龙|尼松|米松|可的松|奈德|茶碱|可酮|吗啡|可待因|法林|地高辛|胰岛素|鲁肽|列酮|列奈|膦酸|曲坦|西汀|酞普兰|氮平|硫平|丙戊酸|卡马西平"
+    r"|苯妥英|三嗪|巴喷丁|蝶呤|磷酰胺|[顺卡洛]铂|紫杉醇|比星|替康|他滨|嘧啶|太尼|美沙酮|纳洛酮|曲马多|嘌醇|秋水仙碱|螺内酯|塞米|硝酸甘油|胺碘酮|帕酮|阿托品"
+    r"|斯的明|多巴胺|肾上腺素|甲状腺素|巯咪唑|利福平|异烟肼|氯喹|芬净|培南|波糖|芬酸|美辛|雷他定|替利嗪|溴索|沙芬|立酮|必利|司匹林|氨基酚|磺胺|贝特|夫定)",
+)
+# What ends right before a drug's name. Only characters and words that no drug's name holds.
+_START = re.compile(
+    r"[的用服给与和及或是为者时含予如换停吃且而若将把被从选需有了在]|对(?!乙酰|氨基)|因为|由于|以及|还有|例如|比如|其中|推荐|建议|避免|联合|长期|短期|单独"
+    r"|静[滴注脉]|[肌皮]注|皮下|注射(?!用)|[每]?[一二三四两][日天次]|每[日天周次晚]|[小大低高]?剂量?|患者|病人|儿童|孕妇|成人|老人|药物|药品|类药|治疗|预防|过敏|初始"
+    r"|常规|不宜|不能|可以|禁止|需要|应当|同时|一起|之前|之后|期间|后|前(?!列)|毫克|尤其|特别|首先|首次|关于|针对|加量|减量|加(?=[用氢])|[盐硫磷醋]酸(?!甘油)|酒石酸|枸橼酸|马来酸|富马酸|甲磺酸|氢溴酸"
 )
 
 
@@ -132,6 +148,11 @@ def missing(statement: str, spans: Sequence[str], passages: Sequence[Hit]) -> tu
     return tuple(dict.fromkeys([*lost, *_turned(statement, spans if same_language else whole)]))
 
 
+def checkable(statement: str) -> bool:
+    """Whether it holds anything that hurts when it is wrong: a number, a drug's name, a 'not'."""
+    return bool(values(statement) or drug_names(statement) or _NOT.search(statement))
+
+
 def values(text: str) -> list[Value]:
     """The numbers of a text with their units; both ends of a range have the unit that follows it."""
     text = _LIST_NUMBER.sub(" ", _MARK.sub("", text))
@@ -148,8 +169,14 @@ def values(text: str) -> list[Value]:
 
 
 def drug_names(text: str) -> list[str]:
-    """Words that look like names of drugs."""
-    return list(dict.fromkeys(match.group() for match in _DRUG.finditer(text)))
+    """Words that look like names of drugs; 用布洛芬 is 布洛芬, 头孢克洛片 is 头孢克洛."""
+    found = [(match.start(), match.group()) for match in _DRUG_EN.finditer(text)]
+    for match in _DRUG_ZH.finditer(text):
+        starts = [0, *(word.end() for word in _START.finditer(match.group()))]
+        name = match.group()[starts[-1] :]
+        if len(name) > 1:
+            found.append((match.start(), name))
+    return list(dict.fromkeys(name for _, name in sorted(found)))
 
 
 def _number(written: str) -> float:

@@ -190,6 +190,40 @@ class Statement:
     support: Support
     missing: tuple[str, ...] = ()
     """What of it the cited passages do not hold: numbers with their units, names, a 'not'."""
+    shown: bool = True
+    """Whether it stands in the answer's text. An unsupported one is withheld, unless the settings have it marked."""
+
+
+ConflictKind = Literal["values", "superseded"]
+"""'values': passages of different documents give different numbers for the same; 'superseded': a cited document has
+been replaced by a newer edition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One document's side of a conflict: what it says, in which edition and of when."""
+
+    citation: Citation
+    edition: str = ""
+    issued: str = ""
+    """2024, 2024-05 or 2024-05-31; empty when not noted."""
+    values: tuple[str, ...] = ()
+    """The numbers that differ, as they are written; empty for 'superseded'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Where the passages of an answer disagree, or one is out of date."""
+
+    kind: ConflictKind
+    told: str
+    """What the reader is told, in the language of the question; names both documents and their dates."""
+    sides: tuple[Side, ...]
+    """Newest first. The numbers of their citations are those of the answer's hits; 0 for a passage that is not one."""
+
+
+Intent = Literal["library", "greeting", "thanks", "about", "off_topic", "harmful"]
+"""What a question wants. Only 'library' is looked up; the others get a short reply without passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +239,16 @@ class Answer:
     """What the reader must know beside the text: the model failed, a citation did not exist, …"""
     seconds: float = 0.0
     statements: tuple[Statement, ...] = ()
-    """What `text` says, statement by statement. Empty when it abstains."""
+    """What `text` says, statement by statement, and what was withheld from it. Empty when it abstains."""
+    conflicts: tuple[Conflict, ...] = ()
+    """Where its documents disagree, or are out of date."""
+    searched_as: str = ""
+    """The question as it was searched, where a follow-up was made to stand alone; else empty."""
+    intent: Intent = "library"
+    confidence: float | None = None
+    """How likely the library answers the question, 0 to 1, as calibrated (kb.evidence); None where not judged."""
+    thought: str = ""
+    """A model's thought before it searched. Kept in the record, not shown to readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +321,8 @@ class Found:
     """Answer event: the passages, before the first word."""
 
     hits: tuple[Hit, ...]
+    searched_as: str = ""
+    """The question as it was searched, where a follow-up was made to stand alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,50 @@ def run(model: ScriptedModel, question: str = QUESTION, timeout_s: float = 5.0) 
     return events, events[-1].answer
 
 
-def test_a_model_that_answers_is_shown_as_it_writes() -> None:
-    events, found = run(ScriptedModel(pieces=["Up to ", "2550 mg ", "[1", "]."]))
-    assert [event.text for event in events if isinstance(event, Delta)] == ["Up to ", "2550 mg ", "[1]."]
+def test_a_model_that_answers_is_shown_statement_by_statement() -> None:
+    events, found = run(ScriptedModel(pieces=["Up to ", "2550 mg ", "[1", "]. Taken with", " meals [1]."]))
+    assert [event.text for event in events if isinstance(event, Delta)] == [
+        "Up to 2550 mg [1]. ",
+        "Taken with meals [1].",
+    ]
     assert found.engine == "scripted"
     assert found.notice == ""
-    assert [(c.n, c.quote) for c in found.citations] == [(1, "The maximum daily dose is 2550 mg.")]
+    assert [(c.n, c.quote) for c in found.citations] == [
+        (1, "The maximum daily dose is 2550 mg."),
+        (1, "Metformin is taken with meals."),
+    ]
+    assert [(one.text, one.cites, one.support) for one in found.statements] == [
+        ("Up to 2550 mg.", (1,), "supported"),
+        ("Taken with meals.", (1,), "supported"),
+    ]
     assert found.seconds > 0
+
+
+def test_a_dose_that_no_passage_holds_is_never_on_the_screen() -> None:
+    """Lost: a clinician reads a dose in the second before it is taken back."""
+    model = ScriptedModel(pieces=["Up to 25", "50 mg [1]. Chil", "dren get 300 mg", " [1]. Taken with meals [1]."])
+    events, found = run(model)
+    assert found.text == "Up to 2550 mg [1]. […] Taken with meals [1]."
+    assert not any("300" in event.text for event in events if isinstance(event, Delta))
+    assert [(one.shown, one.missing) for one in found.statements] == [(True, ()), (False, ("300 mg",)), (True, ())]
+    assert "left out" in found.notice
+    assert "300" not in found.notice
+
+
+def test_where_the_settings_say_so_it_is_shown_with_a_remark() -> None:
+    pieces = ["Up to 2550 mg [1]. Children get 300 mg [1]."]
+    *_, last = answer(QUESTION, HITS, model=ScriptedModel(pieces=pieces), withhold=False)
+    assert isinstance(last, Finished)
+    assert last.answer.text.endswith("Children get 300 mg [1]. (not borne out by what it cites)")
+    assert "said behind them" in last.answer.notice
+
+
+def test_when_nothing_a_model_says_is_borne_out_the_quotes_take_over() -> None:
+    """Lost: the reader gets an empty answer, or an invented one."""
+    events, found = run(ScriptedModel(pieces=["Up to 9000 mg [1]. Insulin is better [2]."]))
+    assert (found.text, found.engine) == (QUOTED, ENGINE_AFTER_FAILURE)
+    assert "9000" not in "".join(event.text for event in events if isinstance(event, Delta))
+    assert "borne out" in found.notice
 
 
 def test_the_extractive_engine_answers_without_a_model() -> None:
@@ -119,7 +156,9 @@ def test_a_model_that_abstains_is_taken_at_its_word(text: str, abstained: bool) 
 
 
 def test_an_answer_that_reached_its_limit_says_so() -> None:
-    assert "max_new_tokens" in run(ScriptedModel(pieces=["Up to 25 [1]"], finish_reason="length"))[1].notice
+    assert (
+        "max_new_tokens" in run(ScriptedModel(pieces=["Up to 2550 mg [1]. Taken wi"], finish_reason="length"))[1].notice
+    )
 
 
 def test_without_passages_no_model_is_asked() -> None:
@@ -132,14 +171,14 @@ def test_without_passages_no_model_is_asked() -> None:
 
 
 def test_the_conversation_reaches_the_model() -> None:
-    model = ScriptedModel(pieces=["Yes [1]."])
+    model = ScriptedModel(pieces=["Taken with meals [1]."])
     list(answer("And its dose?", HITS, history=[Turn("user", "What is metformin?")], model=model))
     assert [message.type for message in model.asked[0]] == ["system", "human", "human"]
 
 
 def test_stop_reaches_the_model() -> None:
     """Lost: the stop button stops the page only, and the model goes on."""
-    model = ScriptedModel(pieces=["a "] * 1000, wait_s=0.01)
+    model = ScriptedModel(pieces=["Yes. "] * 1000, wait_s=0.01)
     events = answer(QUESTION, HITS, model=model)
     next(events)
     next(events)

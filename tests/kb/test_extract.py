@@ -190,6 +190,48 @@ GUIDE = make_hit(
 OTHER = make_hit("Asthma is a disease of the airways. Salbutamol relieves it.", title="Asthma", page=9)
 
 
+WARFARIN = (
+    "华法林\n英文名:Warfarin\n别名:苄丙酮香豆素；华福灵\n适应证:用于防治血栓栓塞性疾病。\n禁忌证:出血倾向、孕妇。\n"
+    "药物相互作用:阿司匹林、甲硝唑增强其作用。"
+)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "华法林的药物相互作用是什么",
+        "华法林有哪些药物相互作用？",
+        "哪些药物与华法林有相互作用？",
+        "哪些药不能和华法林一起吃？",
+        "吃华法林的时候不能吃什么药",
+        "Which drugs interact with warfarin?",
+    ],
+)
+def test_interactions_are_answered_by_that_field_alone(question: str) -> None:
+    """Lost: asked what warfarin must not be taken with, the answer says what it treats, or how else it is called."""
+    found = ask(question, record(WARFARIN), record(LEVO, page=2))
+    assert [citation.quote for citation in found.citations] == ["药物相互作用:阿司匹林、甲硝唑增强其作用。"]
+
+
+@pytest.mark.parametrize("question", ["氧氟沙星有哪些药物相互作用", "哪些药物和氧氟沙星有相互作用"])
+def test_a_missing_field_is_not_answered_with_names(question: str) -> None:
+    """Lost: asked for interactions that the record does not hold, the answer lists aliases."""
+    found = ask(question, record(FLOXACIN), record(WARFARIN, page=2))
+    assert found.abstained
+    assert "药物相互作用" in found.text
+
+
+@pytest.mark.parametrize(
+    ("question", "field"),
+    [
+        ("氧氟沙星是哪类药？", "药品类型:呼吸系统药物，抗菌药"),
+        ("氧氟沙星的作用是什么", "适应证:用于敏感菌所致的呼吸道感染。"),
+    ],
+)
+def test_the_words_of_one_field_do_not_ask_for_another(question: str, field: str) -> None:
+    assert [citation.quote for citation in ask(question, record(FLOXACIN)).citations] == [field]
+
+
 def test_the_sentence_that_answers_is_quoted_with_its_place() -> None:
     """Lost: the answer cannot be checked against the page."""
     answer = ask("What is the maximum dose of amlodipine?", OTHER, GUIDE)

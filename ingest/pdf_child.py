@@ -89,14 +89,16 @@ def _read(order: dict[str, Any], out: Any) -> None:
         raise Refused(f"has {count:,} pages, more than the limit of {order['max_pages']:,} (max_pages)")
     _allow_time(order, count)
     outline = _outline(pdf)
-    send(out, {"head": {"pages": count, "outline": outline, "metadata": _metadata(pdf)}})
+    metadata = _metadata(pdf)
+    send(out, {"head": {"pages": count, "outline": outline or [], "metadata": metadata or {}}})
     labels = _labels(pdf, count)
     before = Before()
     for index in range(order["first_page"] - 1, count):
         page, before = _page(pdf, index, labels.get(index, ""), order["max_page_chars"], before)
         send(out, {"page": page})
     send(out, {"read": count})
-    send(out, {"tail": _from_pypdf(order["path"], want_outline=not outline)})
+    if outline is None or metadata is None:
+        send(out, {"tail": _from_pypdf(order["path"])})
 
 
 def _open(path: str, out: Any) -> Any:
@@ -277,8 +279,8 @@ def _displayed(box: Box, crop: Box, rotation: int) -> Box:
 # -- what the document says of itself --------------------------------------------------------------------------------
 
 
-def _outline(pdf: Any) -> list[list[Any]]:
-    """[title, level, page] of each bookmark that leads to a page; a broken outline is as good as none."""
+def _outline(pdf: Any) -> list[list[Any]] | None:
+    """[title, level, page] of each bookmark that leads to a page; None if the outline is broken."""
     entries: list[list[Any]] = []
     try:
         for bookmark in pdf.get_toc(max_depth=12):
@@ -290,19 +292,20 @@ def _outline(pdf: Any) -> list[list[Any]]:
             if len(entries) >= _OUTLINE_MOST:
                 break
     except (pdfium.PdfiumError, ValueError, RecursionError):
-        return []
+        return None
     return entries
 
 
-def _metadata(pdf: Any) -> dict[str, str]:
+def _metadata(pdf: Any) -> dict[str, str] | None:
     try:
         found = pdf.get_metadata_dict(skip_empty=True)
-        attachments = pdf.count_attachments()
+        attachments = max(0, pdf.count_attachments())
+        names = [pdf.get_attachment(i).get_name()[:80] for i in range(min(attachments, 50))]
     except (pdfium.PdfiumError, ValueError):
-        return {}
+        return None
     metadata = {str(key).lower(): str(value)[:_METADATA_LONGEST] for key, value in found.items()}
-    if attachments > 0:
-        metadata["attachments"] = str(attachments)
+    if attachments:
+        metadata["attachments"] = f"{attachments}: " + "; ".join(names)
     return metadata
 
 
@@ -319,8 +322,8 @@ def _labels(pdf: Any, count: int) -> dict[int, str]:
     return labels
 
 
-def _from_pypdf(path: str, *, want_outline: bool) -> dict[str, Any]:
-    """Metadata, attachment names and the outline as pypdf sees them. Whatever it raises ends the child, not the
+def _from_pypdf(path: str) -> dict[str, Any]:
+    """Metadata and the outline as pypdf sees them. Whatever it raises ends the child, not the
     document: all pages have been sent by now."""
     import logging
 
@@ -334,11 +337,7 @@ def _from_pypdf(path: str, *, want_outline: bool) -> dict[str, Any]:
         str(key).lstrip("/").lower(): str(value).strip()[:_METADATA_LONGEST]
         for key, value in (reader.metadata or {}).items()
     }
-    names = [str(name)[:80] for name in list(reader.attachments)[:50]]
-    if names:
-        metadata["attachments"] = f"{len(names)}: " + "; ".join(names)
-    outline = list(_flat(reader, reader.outline, 0))[:_OUTLINE_MOST] if want_outline else []
-    return {"metadata": metadata, "outline": outline}
+    return {"metadata": metadata, "outline": list(_flat(reader, reader.outline, 0))[:_OUTLINE_MOST]}
 
 
 def _flat(reader: Any, entries: Any, level: int) -> Any:

@@ -285,7 +285,9 @@ def _line_size(c: Characters, start: int, end: int) -> float:
     cells = [c.cell(i) for i in samples if not c.text[i].isspace()]
     heights = sorted(cell[3] - cell[1] for cell in cells)
     size = heights[-2] if len(heights) > 2 else heights[-1]
-    return 0.0 if size > 4 * max(cell[2] - cell[0] for cell in cells) > 0 else size
+    narrow = size > 4 * max(cell[2] - cell[0] for cell in cells) > 0  # or all samples are letters such as i, l, t
+    across = abs(c.left[end - 1] - c.left[start]) > abs(c.bottom[end - 1] - c.bottom[start])
+    return 0.0 if narrow and not across else size
 
 
 def _piece(

@@ -324,3 +324,13 @@ def test_closing_stops_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     started = time.monotonic()
     events.close()
     assert time.monotonic() - started < 5
+
+
+def test_columns_stay_apart_where_the_line_is_full_of_narrow_letters(write) -> None:
+    """Five narrow letters once made a line look like text that runs up the page, whose gaps say nothing."""
+    texts = [Text(30, 540 - 14 * i, f"left column sentence number {i} goes on", 8) for i in range(8)]
+    texts += [Text(215, 540 - 14 * i, f"right column sentence number {i} goes", 8) for i in range(8)]
+    texts[3] = Text(30, 540 - 14 * 3, "illicit ill till it is still tilt i", 8)
+    texts[11] = Text(215, 540 - 14 * 3, "it lit its little illicit tilt still i", 8)
+    rows = [text for i in range(8) for text in (texts[i], texts[8 + i])]
+    assert texts_of(pages_of(write([Sheet(rows)]))[0]) == [text.text for text in texts]

@@ -1,0 +1,69 @@
+"""Readers of PDFs side by side: a path in, the text of each page out. Ours is the product's own, furniture removed.
+
+The others are what the field's tutorials and pipelines read with: pypdf (LangChain's PyPDFLoader), pdfminer.six
+(LangChain's PDFMinerLoader, Haystack, MarkItDown, unstructured's fast strategy). Those not installed are left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from ingest.clean import clean_pages
+from ingest.read import ReadLimits, read
+from kb.types import Page
+
+Reader = Callable[[Path], list[str]]
+
+
+def pages_of(path: Path, *, ocr: bool = False) -> list[Page]:
+    """The pages as the product stores them."""
+    limits = replace(ReadLimits(), ocr="auto" if ocr else "never")
+    return [event for event in read(path, limits) if isinstance(event, Page)]
+
+
+def ours(path: Path) -> list[str]:
+    return [page.text for page in clean_pages(pages_of(path))]
+
+
+def raw(path: Path) -> list[str]:
+    """Ours with furniture, as the others have it."""
+    return [page.text for page in pages_of(path)]
+
+
+def pypdf(path: Path) -> list[str]:
+    from pypdf import PdfReader
+
+    return [page.extract_text() for page in PdfReader(path).pages]
+
+
+def pdfminer(path: Path) -> list[str]:
+    from pdfminer.high_level import extract_pages
+    from pdfminer.layout import LTTextContainer
+
+    return ["\n".join(e.get_text() for e in page if isinstance(e, LTTextContainer)) for page in extract_pages(path)]
+
+
+def readers() -> dict[str, Reader]:
+    """Those installed here, ours first."""
+    logging.disable(logging.CRITICAL)
+    found: dict[str, Reader] = {"ours": raw, "pypdf": pypdf}
+    if find_spec("pdfminer"):
+        found["pdfminer"] = pdfminer
+    return found
+
+
+def processor_seconds(reader: Reader, files: Sequence[Path]) -> tuple[int, float]:
+    """(pages, processor seconds of this process and the children it waited for)."""
+    before = _used()
+    pages = sum(len(reader(path)) for path in files)
+    return pages, _used() - before
+
+
+def _used() -> float:
+    both = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in both)

@@ -97,6 +97,28 @@ Output: [{{"diagnosis": "…", "evidence": "…"}}]""",
     },
 }
 
+JUDGEMENTS: dict[str, dict[Language, str]] = {
+    "judge": {
+        "zh": """下面是一个问题和它的答案。判断答案是否每一处都有文段依据：数字、剂量、单位、药名、肯定或否定、适用对象都要与文段一致，且确实回答了问题。
+问：{question}
+答：{answer}
+输出：{{"supported": true 或 false, "reason": "不支持时写明哪一处"}}""",
+        "en": """Below is a question with its answer. Judge whether the passage bears out every part of the answer: numbers, doses, units, drug names, affirmation or negation and whom it concerns must agree with the passage, and it must answer the question.
+Q: {question}
+A: {answer}
+Output: {{"supported": true or false, "reason": "if false, which part"}}""",
+    },
+    "answer-again": {
+        "zh": """只依据文段回答问题；文段没有答案时写“文本中未提及”。
+问：{question}
+输出：{{"answer": "…"}}""",
+        "en": """Answer the question from the passage alone; if it is not there, write "not mentioned in the documents".
+Q: {question}
+Output: {{"answer": "…"}}""",
+    },
+}
+"""Asked about examples, not for them (train.judge)."""
+
 _OPEN: dict[Language, str] = {"zh": "<<<文段>>>", "en": "<<<PASSAGE>>>"}
 _CLOSE: dict[Language, str] = {"zh": "<<<文段完>>>", "en": "<<<END OF PASSAGE>>>"}
 _SOURCE: dict[Language, str] = {"zh": "出处：{source}", "en": "Source: {source}"}
@@ -107,7 +129,7 @@ def task_messages(
 ) -> list[dict[str, str]]:
     """The chat messages that ask for this task on this passage; untrusted text is fenced and made harmless."""
     safe = {name: harmless(value) if isinstance(value, str) else value for name, value in wish.items()}
-    request = REQUESTS[task][language].format(**safe)
+    request = (REQUESTS.get(task) or JUDGEMENTS[task])[language].format(**safe)
     parts = [request]
     if passage:
         where = _SOURCE[language].format(source=harmless(" ".join(source.split())))

@@ -51,7 +51,7 @@ def curate(
     total = examples.count(selection)
     passed: list[_Asked] = []
     changes: list[tuple[str, ExampleState, str]] = []
-    for example, reason in judge(_with_sources(store, examples.stream(selection)), filters, report):
+    for example, reason in judge(with_sources(store, examples.stream(selection)), filters, report):
         if reason:
             changes.append((example.id, "dropped", reason))
         else:
@@ -71,7 +71,7 @@ def curate(
     )
 
 
-def _with_sources(store: Store, examples: Iterable[QAExample]) -> Iterator[tuple[QAExample, list[Hit]]]:
+def with_sources(store: Store, examples: Iterable[QAExample]) -> Iterator[tuple[QAExample, list[Hit]]]:
     """Each example with its chunks; of a monograph all chunks of the record, as the app shows them."""
     batch: list[QAExample] = []
     for example in examples:

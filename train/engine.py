@@ -11,11 +11,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kb.errors import ModelError
+from kb.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     import httpx
     from langchain_core.language_models import BaseChatModel
+
+    from kb.settings import Settings
 
 _HOPELESS = (401, 403, 404, 405)
 _WORTH_A_TRY = (408, 409, 425, 429)
@@ -160,3 +162,25 @@ class LocalEngine:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+def engine_of(settings: Settings, concurrency: int) -> Engine:
+    """The engine that the settings name. Raises UsageError when they name none that generates."""
+    from kb.models import build_model
+
+    if settings.engine == "extractive":
+        raise UsageError(
+            "A model is needed: set engine to 'openai' (with openai_base_url and openai_model) or 'transformers'. "
+            "Examples of monographs need none: `vademecum qa generate --generator fields`."
+        )
+    model = build_model(settings)
+    if settings.engine == "transformers":
+        assert model is not None
+        return LocalEngine(model)
+    return EndpointEngine(
+        settings.openai_base_url,
+        settings.openai_model,
+        api_key=settings.openai_api_key.get_secret_value(),
+        timeout_s=settings.model_timeout_s,
+        concurrency=concurrency,
+    )

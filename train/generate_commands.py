@@ -11,9 +11,7 @@ from train.verbs import Documents, chosen, opened
 
 if TYPE_CHECKING:
     from kb.knowledge_base import KnowledgeBase
-    from kb.settings import Settings
     from kb.types import Document, QAExample
-    from train.engine import Engine
     from train.generate import GenerationReport, Limits
     from train.items import Mix
 
@@ -165,6 +163,7 @@ def _generate_with_model(
     import asyncio
 
     from kb.errors import UsageError
+    from train.engine import engine_of
     from train.generate import GenerationReport, estimate, generate
     from train.items import items_for
     from train.tasks import all_tasks
@@ -173,7 +172,7 @@ def _generate_with_model(
     if task_name not in tasks:
         raise UsageError(f"There is no task '{task_name}'. There are: {', '.join(tasks)}.")
     task = tasks[task_name]
-    engine = _engine(base.settings, limits)
+    engine = engine_of(base.settings, limits.concurrency)
 
     def items() -> object:
         return items_for(task, base.store, documents, mix, ("zh", "en"), limits.most)
@@ -227,30 +226,6 @@ def _generate_with_model(
             output.say(f"Stopped: {report.stopped}.")
     if report.failed:
         output.code = SOME_FAILED
-
-
-def _engine(settings: Settings, limits: Limits) -> Engine:
-    """The engine that the settings name, as generation needs it."""
-    from kb.errors import UsageError
-    from kb.models import build_model
-    from train.engine import EndpointEngine, LocalEngine
-
-    if settings.engine == "extractive":
-        raise UsageError(
-            "The generator 'model' needs a model: set engine to 'openai' (with openai_base_url and openai_model) or "
-            "'transformers', or use --generator fields."
-        )
-    model = build_model(settings)
-    if settings.engine == "transformers":
-        assert model is not None
-        return LocalEngine(model)
-    return EndpointEngine(
-        settings.openai_base_url,
-        settings.openai_model,
-        api_key=settings.openai_api_key.get_secret_value(),
-        timeout_s=settings.model_timeout_s,
-        concurrency=limits.concurrency,
-    )
 
 
 def _progress(report: GenerationReport, total: int) -> str:

@@ -65,6 +65,13 @@ class Journal:
         with self._store.reading() as connection:
             return set(connection.execute(query).scalars())
 
+    def reply(self, key: str) -> str:
+        """The readable reply to this request; '' if there is none."""
+        query = sa.select(requests.c.reply).where(requests.c.key == key, requests.c.state == "done")
+        with self._store.reading() as connection:
+            packed = connection.execute(query).scalar_one_or_none()
+        return zlib.decompress(packed).decode() if packed else ""
+
     def write(self, outcomes: Sequence[Outcome]) -> int:
         """Note how requests ended, with their examples, in one transaction; returns how many examples were new."""
         now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -13,7 +13,18 @@ import typer
 
 from kb.console import Home, Json, ProgressLine, verb
 from train import generate_commands, review_commands
-from train.verbs import Documents, Generators, Since, States, Tasks, Until, example_json, opened, selection_of
+from train.verbs import (
+    Collections,
+    Documents,
+    Generators,
+    Since,
+    States,
+    Tasks,
+    Until,
+    example_json,
+    opened,
+    selection_of,
+)
 
 if TYPE_CHECKING:
     from kb.knowledge_base import KnowledgeBase
@@ -65,6 +76,7 @@ def list_examples(
     state: States = None,
     task: Tasks = None,
     document: Documents = None,
+    collection: Collections = None,
     source: Generators = None,
     since: Since = "",
     until: Until = "",
@@ -78,7 +90,7 @@ def list_examples(
 
     with verb(as_json) as output, opened(home) as base:
         examples = Examples(base.store)
-        selection = selection_of(base, state, task, document, source, since, until)
+        selection = selection_of(base, state, task, document, source, since, until, collection)
         counts = examples.counts()
         shown = list(itertools.islice(examples.stream(selection), limit))
         output.result = {
@@ -103,6 +115,7 @@ def export_examples(
     state: States = None,
     task: Tasks = None,
     document: Documents = None,
+    collection: Collections = None,
     source: Generators = None,
     since: Since = "",
     until: Until = "",
@@ -110,15 +123,17 @@ def export_examples(
     home: Home = None,
 ) -> None:
     """Write examples (default: kept and accepted ones) or a dataset to a file that training tools read."""
+    from kb.errors import UsageError
     from train.export import export
 
     with verb(as_json) as output, opened(home) as base:
+        if dataset and any((state, task, document, collection, source, since, until)):
+            raise UsageError("A dataset is exported as it is: leave out the filters, or leave out --dataset.")
         if dataset:
             rows = _dataset_rows(base, dataset, split)
         else:
-            rows = _example_rows(
-                base, selection_of(base, state or ["kept", "accepted"], task, document, source, since, until)
-            )
+            states = state or ["kept", "accepted"]
+            rows = _example_rows(base, selection_of(base, states, task, document, source, since, until, collection))
         line = ProgressLine()
         done = export(rows, form, out, progress=lambda count: line.show(f"{count:,} rows"))
         line.close()

@@ -14,7 +14,8 @@ from train.verbs import Documents, Generators, Since, States, Tasks, Until, exam
 if TYPE_CHECKING:
     from kb.access import Principal
     from kb.knowledge_base import KnowledgeBase
-    from train.curate import Filter
+    from train.curate import AnswerAgain, Filter
+    from train.examples import Selection
     from train.review import Case
 
 Key = Annotated[str, typer.Argument(metavar="EXAMPLE", help="Id of the example, or its first six digits or more.")]
@@ -44,6 +45,13 @@ def curate(
     answer_again: Annotated[
         bool, typer.Option(help="Answer again from the source and compare (monographs, by the extractive engine).")
     ] = True,
+    judge: Annotated[
+        bool,
+        typer.Option(
+            "--judge", help="Also ask the configured model: is each answer borne out, and would it answer the same?"
+        ),
+    ] = False,
+    concurrency: Annotated[int, typer.Option(min=1, max=1024, help="Requests to the judge in flight at once.")] = 8,
     against: Annotated[
         list[Path] | None, typer.Option(help="Evaluation questions (JSONL) that no example may repeat; repeatable.")
     ] = None,
@@ -57,7 +65,7 @@ def curate(
 ) -> None:
     """Keep or drop the candidates; what is dropped stays, with its filter and reason."""
     from kb.evaluate import read_rows
-    from train.curate import CurationReport
+    from train.curate import CurationReport, by_quoting
     from train.curation import curate as run
     from train.diversity import diversity
     from train.examples import Selection
@@ -67,10 +75,14 @@ def curate(
         asked = [str(row.get("question", "")) for path in against or [] for row in read_rows(path)]
         report = CurationReport()
         line = ProgressLine()
+        again = by_quoting(base.extractor(""))
+        filters: dict[str, Filter] = {}
+        if judge:
+            filters, again = _ask_judge(base, selection, concurrency, again, line)
         run(
             base.store,
             selection,
-            _filters(base, k, answer_again),
+            _filters(base, k, again if answer_again else None) | filters,
             report,
             embedder=base.embedder,
             against=asked,
@@ -87,11 +99,43 @@ def curate(
             output.say(f"  {name}: {value}")
 
 
-def _filters(base: KnowledgeBase, k: int, answer_again: bool) -> dict[str, Filter]:
+def _ask_judge(
+    base: KnowledgeBase, selection: Selection, concurrency: int, again: AnswerAgain, line: ProgressLine
+) -> tuple[dict[str, Filter], AnswerAgain]:
+    """Put the candidates to the model, and give the filters that read its journalled replies."""
+    import asyncio
+
+    from train.engine import engine_of
+    from train.generate import GenerationReport, Limits, generate
+    from train.judge import ANSWER_AGAIN, JUDGE, Replies, by_model, items, judged
+
+    async def ask() -> None:
+        engine = engine_of(base.settings, concurrency)
+        try:
+            for task in (JUDGE, ANSWER_AGAIN):
+                await generate(
+                    base.store,
+                    task,
+                    items(task, base.store, selection),
+                    engine,
+                    Limits(concurrency),
+                    GenerationReport(),
+                    lambda now, name=task.name: line.show(f"{name}: {now.done + now.failed:,} replies"),  # type: ignore[misc]
+                )
+        finally:
+            await engine.close()
+        names.append(engine.name)
+
+    names: list[str] = []
+    asyncio.run(ask())
+    replies = {task.name: Replies(base.store, task, names[0]) for task in (JUDGE, ANSWER_AGAIN)}
+    return {"judge": judged(replies[JUDGE.name])}, by_model(replies[ANSWER_AGAIN.name], again)
+
+
+def _filters(base: KnowledgeBase, k: int, again: AnswerAgain | None) -> dict[str, Filter]:
     from train.contexts import PassageSearch
     from train.curate import (
         answerable_again,
-        by_quoting,
         check_format,
         check_grounded,
         check_language,
@@ -105,8 +149,8 @@ def _filters(base: KnowledgeBase, k: int, answer_again: bool) -> dict[str, Filte
         "leakage": check_leakage,
         "groundedness": check_grounded,
     }
-    if answer_again:
-        filters["answerability"] = answerable_again(by_quoting(base.extractor("")))
+    if again is not None:
+        filters["answerability"] = answerable_again(again)
     filters["retrievability"] = retrievable(PassageSearch(base.store, base.retriever), k)
     return filters
 

@@ -19,6 +19,9 @@ States = Annotated[
 ]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="Task, as `qa tasks` names it; repeatable.")]
 Documents = Annotated[list[str] | None, typer.Option("--document", help="Id or file name; repeatable.")]
+Collections = Annotated[
+    list[str] | None, typer.Option("--collection", help="Documents of this collection; repeatable.")
+]
 Generators = Annotated[list[str] | None, typer.Option("--source", help="Generator (fields, a model, …); repeatable.")]
 Since = Annotated[str, typer.Option(metavar="DATE", help="Made on this date or later (2026-11-24).")]
 Until = Annotated[str, typer.Option(metavar="DATE", help="Made before this date.")]
@@ -71,13 +74,18 @@ def selection_of(
     sources: list[str] | None,
     since: str,
     until: str,
+    collections: list[str] | None = None,
 ) -> Selection:
     from train.examples import Selection
 
+    named = {base.document(key).id for key in documents or ()}
+    for collection in collections or ():
+        base.scope(collection=collection)  # refuses one that is not there
+        named |= {one.id for one in base.store.documents() if one.collection == collection}
     return Selection(
         states=tuple(states or ()),
         tasks=tuple(tasks or ()),
-        documents=tuple(base.document(key).id for key in documents or ()),
+        documents=tuple(sorted(named)),
         generators=tuple(sources or ()),
         since=since,
         until=until,

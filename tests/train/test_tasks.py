@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kb.task_prompts import REQUESTS, task_messages
+from kb.task_prompts import JUDGEMENTS, REQUESTS, task_messages
 from kb.testing import make_hit
 from kb.types import QAExample
 from train.replies import Unreadable, objects, pairs
@@ -30,7 +30,7 @@ def test_golden() -> None:
     """Lost: a change of wording slips in that no evaluation has seen. UPDATE_GOLDEN=1 rewrites the file."""
     wish = {"n": 2, "persona": "P", "topic": "T", "difficulty": "D", "question": "Q", "answer": "A"}
     shown = ""
-    for name in REQUESTS:
+    for name in (*REQUESTS, *JUDGEMENTS):
         for language in ("zh", "en"):
             messages = task_messages(name, language, source="S", passage="TEXT", **wish)
             shown += f"=== {name} {language}\n" + "\n---\n".join(m["content"] for m in messages) + "\n"

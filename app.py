@@ -1,7 +1,7 @@
 """The web app: settings → knowledge base → FastAPI with its own routes and the Gradio page. Composition only.
 
-One process, one user, this machine's own address: until accounts arrive, other addresses are refused. The page answers
-as soon as it is mounted; models load and unfinished work goes on in a background thread.
+Without accounts it serves one user at this machine's own address; with them, everyone behind a login (ui.door). The
+page answers as soon as it is mounted; models load in a background thread, unfinished work goes on in a worker process.
 """
 
 from __future__ import annotations
@@ -20,25 +20,16 @@ from kb.knowledge_base import KnowledgeBase
 from kb.service import Service
 from kb.settings import Settings, load_settings
 from ui.door import Door
-from ui.guard import Guard, listen, refuse_other_addresses
+from ui.guard import LOOPBACK, Guard, check_tls, listen, may_be_single, own_names
+from ui.welcome import welcome
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ui.adding import Adding
 
+_WAITING = 400  # events that wait in Gradio's queue before it says that it is full
 _STOP_S = 3.0  # how long running requests, then running work, may take to end
-
-_WELCOME = """
-  Vademecum is ready:  {address}
-
-  Try / 试一试:
-    1. Ask / 提问:       What are the contraindications of metformin?  ·  硝苯地平有哪些不良反应？
-    2. Check / 核对:     click a number [1] in the answer to see its page  ·  点击编号 [1] 查看原页
-    3. Add / 添加:       your own PDFs, in the Library tab  ·  在“资料库”中添加您的 PDF
-
-  Stop with Ctrl-C / 按 Ctrl-C 停止
-"""
 
 
 def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
@@ -46,7 +37,6 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
 
     Raises HomeError, HomeBusy, StoreError, IndexMismatch or UsageError.
     """
-    refuse_other_addresses(settings.host)
     kb = kb or KnowledgeBase.open(settings, write=True)
     uploads = _empty_folder(kb.store.home / ".uploads")
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -57,7 +47,10 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
     from fastapi import FastAPI
 
     from kb.page_image import PageImages
+    from ui.account import account_routes
     from ui.adding import Adding
+    from ui.gradio_door import narrow
+    from ui.login import login_routes
     from ui.page import build_page, page_head
     from ui.pages import page_routes
     from ui.theme import STYLE, theme
@@ -71,10 +64,13 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
         _close(kb, adding, uploads)
 
     app = FastAPI(title="Vademecum", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Door)
-    app.add_middleware(Guard)
+    service = Service(kb)
+    app.add_middleware(Door, accounts=service.accounts, single=may_be_single(settings))
+    app.add_middleware(Guard, names=own_names(settings.host, settings.names), addresses=settings.host not in LOOPBACK)
     app.include_router(page_routes(kb.store, PageImages(kb.store)))
-    page = build_page(Service(kb), adding).queue(default_concurrency_limit=4)
+    app.include_router(login_routes(service.accounts))
+    app.include_router(account_routes(service.accounts))
+    page = build_page(service, adding).queue(default_concurrency_limit=4, max_size=_WAITING)
     gr.mount_gradio_app(
         app,
         page,
@@ -95,21 +91,31 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
     )
     # Mounting leaves this unset, and Gradio then lets any event name any file of this machine as an "upload".
     page.has_launched = True
+    narrow(app.routes[-1])
     return app
 
 
 def main(settings: Settings) -> None:
     """Serve until Ctrl-C or SIGTERM. Raises KBError if it cannot start."""
-    refuse_other_addresses(settings.host)
+    check_tls(settings)
     listener = listen(settings.host, settings.port)
-    app = create_app(settings)
+    kb = KnowledgeBase.open(settings, write=True)
+    first = None if may_be_single(settings) else Service(kb).accounts.first_admin()
+    app = create_app(settings, kb)
 
     import uvicorn
 
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(_WELCOME.format(address=f"http://{host}:{listener.getsockname()[1]}"), flush=True)
+    print(welcome(settings, listener.getsockname()[1], first and (first[0].name, first[1])), flush=True)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=int(_STOP_S), server_header=False
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=int(_STOP_S),
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxy),
+        forwarded_allow_ips=settings.trusted_proxy or None,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):  # uvicorn stops in good order, then raises what stopped it

@@ -12,6 +12,7 @@ import typer
 import ingest.commands
 import kb.commands
 import kb.job_commands
+import kb.user_commands
 import train.commands
 from kb.console import Home, set_up, verb
 
@@ -39,7 +40,7 @@ def options(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address; loopback only until accounts exist.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address; any but this machine's own demands accounts.")] = None,
     port: Annotated[int | None, typer.Option(help="Port (default 7860).")] = None,
     home: Home = None,
 ) -> None:
@@ -66,6 +67,7 @@ def _background(base: KnowledgeBase, queue: JobQueue) -> tuple[Mapping[str, Hand
 ingest.commands.register(app)
 kb.job_commands.register(app, _background)
 kb.commands.register(app, _add_files)
+kb.user_commands.register(app)
 train.commands.register(app)
 
 

@@ -85,7 +85,7 @@ class Accounts:
         self._store = store
         self._given_hasher = hasher
         self._idle_s = idle_s
-        self._absolute_s = absolute_s
+        self.absolute_s = absolute_s
         self._wrong_passwords = wrong_passwords
         self._clock = clock
         self._verifying = threading.Lock()
@@ -220,7 +220,7 @@ class Accounts:
             return ended
 
     def _over(self, now: float) -> sa.ColumnElement[bool]:
-        return sa.or_(sessions.c.seen < now - self._idle_s, sessions.c.created < now - self._absolute_s)
+        return sa.or_(sessions.c.seen < now - self._idle_s, sessions.c.created < now - self.absolute_s)
 
     # -- keys ----------------------------------------------------------------------------------------------------
 

@@ -38,7 +38,9 @@ class Service:
 
     def __init__(self, kb: KnowledgeBase) -> None:
         self.kb = kb
-        self.accounts = Accounts(kb.store)
+        self.accounts = Accounts(
+            kb.store, idle_s=60 * kb.settings.session_idle_min, absolute_s=3600 * kb.settings.session_hours
+        )
         self.conversations = Conversations(kb.store)
         self.audit = Audit(kb.store)
 

@@ -25,8 +25,23 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(Path("indexes"), description="Data home: catalog, blobs, index generations.")
-    host: str = Field("127.0.0.1", description="Address to serve on. Loopback only until accounts exist.")
+    host: str = Field("127.0.0.1", description="Address to serve on. Any but this machine's own demands accounts.")
     port: int = Field(7860, ge=1, le=65535, description="Port to serve on.")
+
+    accounts: bool = Field(
+        False,
+        description="Demand that everyone signs in; always so once there is an account, or if `host` is not loopback.",
+    )
+    names: tuple[str, ...] = Field(
+        (), description="Names that users reach this server by, beside its host name and addresses."
+    )
+    tls_certificate: Path | None = Field(None, description="Certificate chain (PEM) to serve https with.")
+    tls_key: Path | None = Field(None, description="The certificate's private key (PEM).")
+    trusted_proxy: str = Field(
+        "", description="Address of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed."
+    )
+    session_idle_min: float = Field(60.0, gt=0, description="Minutes without a request that end a session.")
+    session_hours: float = Field(12.0, gt=0, description="Hours that a session lasts at most.")
 
     embedder: str = Field(
         "minilm",

@@ -1,6 +1,6 @@
-"""The door of the web app: it listens and answers on this machine only, and nothing in a page may reach outside.
+"""Around the web app: which names it answers to, whose requests it takes, and that nothing in a page may reach outside.
 
-Host names other than loopback are refused (a web site that rebinds its DNS name to 127.0.0.1 would otherwise read the
+Host names that are not its own are refused (a web site that rebinds its DNS name to 127.0.0.1 would otherwise read the
 library), so are writes from another origin. A Content-Security-Policy holds the browser to this origin; Gradio's page
 needs inline script and eval (its templates), everything else is closed.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Sequence
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kb.errors import UsageError
+from kb.settings import Settings
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -29,19 +32,30 @@ _POLICY = (
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" browsers post forms from origin "null"
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
-def refuse_other_addresses(host: str) -> None:
-    """Raise UsageError unless `host` is this machine's own address."""
-    if host not in LOOPBACK:
-        raise UsageError(
-            f"Host {host} would open the library to the network without a login; only 127.0.0.1 is served until "
-            "accounts arrive. Leave --host out, or reach it through an SSH tunnel."
-        )
+def own_names(host: str, names: Sequence[str]) -> frozenset[str]:
+    """The host names that a request may name, lower case: this machine's, unless only its loopback is served."""
+    own = LOOPBACK | {name.lower() for name in names}
+    return own if host in LOOPBACK else own | {host.lower(), socket.gethostname().lower(), socket.getfqdn().lower()}
+
+
+def may_be_single(settings: Settings) -> bool:
+    """Whether the library may be open without accounts: on this machine alone, unless accounts are demanded."""
+    return settings.host in LOOPBACK and not settings.accounts
+
+
+def check_tls(settings: Settings) -> None:
+    """Raise UsageError unless certificate and key are both there, or neither is named."""
+    named = {"tls_certificate": settings.tls_certificate, "tls_key": settings.tls_key}
+    if any(named.values()):
+        for name, path in named.items():
+            if path is None or not path.is_file():
+                raise UsageError(f"Setting {name} names no file ({path}). https needs tls_certificate and tls_key.")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -64,31 +78,45 @@ def listen(host: str, port: int) -> socket.socket:
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, names: frozenset[str] = LOOPBACK, addresses: bool = False) -> None:
+        """`addresses`: requests that name a bare address, which no DNS name can stand behind, are taken too."""
         self._app = app
+        self._names = names
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = refusal_of(scope.get("method", "GET"), headers)
+        refusal = self._refusal(scope.get("method", "GET"), headers)
         if refusal:
             await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
             return
         await self._app(scope, receive, _Cleaned(send))
 
+    def _refusal(self, method: str, headers: Headers) -> str:
+        """Why this request is refused; empty if it may come in."""
+        host = headers.get("host", "")
+        if not self._own(_name(f"//{host}")):
+            remedy = "Name it in the setting `names`." if self._addresses else "Use 127.0.0.1 or localhost."
+            return f"Vademecum does not answer to this name. {remedy}"
+        origin = headers.get("origin")
+        foreign = origin is not None and (not self._own(_name(origin)) or urlsplit(origin).netloc != host)
+        if foreign or (headers.get("sec-fetch-site") == "cross-site" and method not in _SAFE_METHODS):
+            return "This request comes from another web site and was refused."
+        return ""
 
-def refusal_of(method: str, headers: Headers) -> str:
-    """Why this request is refused; empty if it may come in."""
-    host = headers.get("host", "")
-    if _name(f"//{host}") not in LOOPBACK:
-        return "Vademecum answers on this machine's own address only (127.0.0.1 or localhost)."
-    origin = headers.get("origin")
-    foreign = origin is not None and (_name(origin) not in LOOPBACK or urlsplit(origin).netloc != host)
-    if foreign or (headers.get("sec-fetch-site") == "cross-site" and method not in _SAFE_METHODS):
-        return "This request comes from another web site and was refused."
-    return ""
+    def _own(self, name: str | None) -> bool:
+        return name is not None and (name in self._names or (self._addresses and _is_address(name)))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(address: str) -> str | None:

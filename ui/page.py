@@ -12,12 +12,15 @@ from typing import Any, Final
 
 import gradio as gr
 
+from kb.access import SINGLE
 from kb.service import Service
+from kb.types import Language
 from ui import ask, library
 from ui.adding import Adding
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
 from ui.library_view import Listing
 from ui.markup import safe
+from ui.who import present
 
 TITLE: Final = "Vademecum"
 
@@ -43,6 +46,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
     with blocks:
         with gr.Row(elem_classes="vm-head", equal_height=True):
             brand = gr.HTML(elem_id="vm-brand", js_on_load="", apply_default_css=False, scale=1)
+            me = gr.HTML(elem_id="vm-me", js_on_load="", apply_default_css=False, scale=0)
             language = gr.Radio(
                 list(LANGUAGES), value=first, show_label=False, container=False, elem_id="vm-language", scale=0
             )
@@ -57,6 +61,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             return {
                 language: gr.update(value=spoken, label=say(spoken, "language")),
                 brand: _brand(spoken),
+                me: _signed_in(spoken),
                 ask_item: gr.update(label=say(spoken, "ask")),
                 library_item: gr.update(label=say(spoken, "library")),
                 **ask.labels(ask_tab, spoken),
@@ -66,7 +71,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 **library.drawn(library_tab, service, adding, str(document), listing, spoken),
             }
 
-        labelled: list[Any] = [language, brand, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
+        labelled: list[Any] = [language, brand, me, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
         inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing]
         plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **plain)
@@ -91,7 +96,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
 def page_head() -> str:
     """What stands outside Gradio's container: the page viewer with its colours and words, and the keyboard's use."""
     here = Path(__file__).parent
-    script = "\n".join((here / name).read_text(encoding="utf-8") for name in ("viewer.js", "page.js"))
+    script = "\n".join((here / name).read_text(encoding="utf-8") for name in ("session.js", "viewer.js", "page.js"))
     style = (here / "viewer.css").read_text(encoding="utf-8")
     texts = json.dumps(viewer_texts(), ensure_ascii=False).replace("<", "\\u003c")
     return f"<style>{style}</style><script>window.vademecumTexts = {texts};\n{script}</script>"
@@ -101,4 +106,16 @@ def _brand(language: str) -> str:
     spoken = language_of(language)
     return (
         f'<h1 class="vm-brand">{safe(say(spoken, "name"))}</h1><p class="vm-tagline">{safe(say(spoken, "tagline"))}</p>'
+    )
+
+
+def _signed_in(language: Language) -> str:
+    """Who is signed in, the way to the account, and out; nothing where there are no accounts."""
+    me = present()
+    if me == SINGLE:
+        return ""
+    return (
+        f'<form class="vm-me" method="post" action="/logout"><a href="/account?lang={language}" '
+        f'aria-label="{safe(say(language, "account"))}: {safe(me.name)}">{safe(me.name)}</a>'
+        f'<button class="vm-act">{safe(say(language, "logout"))}</button></form>'
     )

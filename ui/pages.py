@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
+from kb.access import Permission, require
 from kb.errors import KBError, ReadError
 from kb.page_image import PageImages
+from kb.service import visible
 from kb.store import Store
 from kb.terms import storable
 from kb.types import Box, Chunk, Document, Page
@@ -87,23 +89,23 @@ def page_routes(store: Store, images: PageImages) -> APIRouter:
         return {"status": "ok"}
 
     @router.post("/page/{document}/{page}")
-    def page_text(document: str, page: int, wanted: Wanted) -> PageText:
-        found = _document(store, document)
+    def page_text(request: Request, document: str, page: int, wanted: Wanted) -> PageText:
+        found = _document(store, request, document)
         stored = store.page(found.id, page) if 0 < page <= _MOST_PAGES else None
         if stored is None:
             raise HTTPException(404, f"{found.file} has no page {page}.")
         return _page_text(found, stored, storable(wanted.quote))
 
     @router.get("/passages/{document}/{page}")
-    def passages(document: str, page: int) -> list[Passage]:
-        found = _document(store, document)
+    def passages(request: Request, document: str, page: int) -> list[Passage]:
+        found = _document(store, request, document)
         if not 0 < page <= _MOST_PAGES:
             raise HTTPException(404, f"{found.file} has no page {page}.")
         return [_passage(chunk, page) for chunk in store.chunks_on_page(found.id, page)]
 
     @router.get("/original/{document}")
-    def original(document: str) -> FileResponse:
-        found = _document(store, document)
+    def original(request: Request, document: str) -> FileResponse:
+        found = _document(store, request, document)
         if found.kind != "pdf":
             raise HTTPException(404, f"{found.file} is no PDF; its text is shown instead.")
         try:
@@ -119,8 +121,8 @@ def page_routes(store: Store, images: PageImages) -> APIRouter:
         )
 
     @router.get("/page-image/{document}/{page}")
-    def page_image(document: str, page: int, boxes: str = "") -> Response:
-        found = _document(store, document)
+    def page_image(request: Request, document: str, page: int, boxes: str = "") -> Response:
+        found = _document(store, request, document)
         try:
             image = images.page(found, page, parse_boxes(boxes))
         except ReadError as error:
@@ -166,9 +168,10 @@ def _find(text: str, quote: str) -> _Span | None:
     return _Span(letters[at][0], letters[at + len(wanted) - 1][0] + 1)
 
 
-def _document(store: Store, key: str) -> Document:
+def _document(store: Store, request: Request, key: str) -> Document:
+    principal = require(request.state.principal, Permission.READ)
     found = store.document(key) if _ID.fullmatch(key) else None
-    if found is None or found.id != key:
+    if found is None or found.id != key or not visible(principal, found):
         raise HTTPException(404, "No such document in the library.")
     return found
 

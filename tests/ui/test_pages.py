@@ -13,11 +13,13 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 import kb.page_image
+from kb.accounts import Accounts
 from kb.errors import ReadError
 from kb.page_image import PageImages, draw_page
 from kb.store import Store
 from kb.types import Chunk, Document, Line, Page, Span
 from tests.ingest.tiny_pdf import Sheet, Text, lines, pdf
+from ui.door import Door
 from ui.pages import mark_quote, page_routes, parse_boxes
 
 BOX = (50.0, 540.0, 200.0, 560.0)
@@ -47,6 +49,7 @@ def document(store: Store, tmp_path: Path) -> Document:
 @pytest.fixture
 def client(store: Store) -> TestClient:
     app = FastAPI()
+    app.add_middleware(Door, accounts=Accounts(store), single=True)
     app.include_router(page_routes(store, PageImages(store)))
     return TestClient(app)
 

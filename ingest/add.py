@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ingest.jobs import handlers, submit_embedding
 from ingest.read import ReadLimits, check_size, check_type, is_supported
@@ -53,6 +53,8 @@ class Added:
     reason: str = ""
     state: DocumentState | Literal[""] = ""
     """The document's: 'ready' or 'draft' when it was added."""
+    alike: Sequence[Mapping[str, Any]] = ()
+    """Documents of the library that say the same, or much of the same: {document, share}, as kb.types.Alike."""
 
 
 def add_paths(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kb.quality import LEAST_CONFIDENCE
 from kb.types import Page
 
 UNREADABLE_SHARE = 0.2  # of the pages; more than that, and an admin looks at the document before it is searched
-LEAST_CONFIDENCE = 0.8  # mean over its recognised pages
 
 
 def read_badly(pages: Sequence[Page]) -> str:

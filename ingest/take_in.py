@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from ingest.chunk import VERSION as CHUNK_VERSION
 from ingest.chunk import chunk_pages
 from ingest.clean import clean_pages
 from ingest.quality import read_badly
@@ -22,12 +23,14 @@ from ingest.read import Head, ReadLimits, Tail, read, resumable
 from ingest.title import choose_title
 from kb.access import Principal
 from kb.audit import noting
+from kb import duplicates
 from kb.editions import DocumentDetails
 from kb.errors import ReadError
 from kb.jobs import Job, JobQueue, JobStopped
 from kb.knowledge_base import KnowledgeBase
+from kb.likeness import sketched
 from kb.terms import storable
-from kb.types import Chunk, Document, DocumentKind, Language, OutlineEntry, Page
+from kb.types import Alike, Chunk, Document, DocumentKind, Making, OutlineEntry, Page
 from kb.worker import RunningJob
 
 Step = Literal["read", "chunk", "store", "embed"]
@@ -88,7 +91,7 @@ class TakeIn:
         if known is not None and known.state in ("draft", "ready", "superseded"):
             return _result(known)
         try:
-            return _result(self._ingest(document, job))
+            return self._ingest(document, job)
         except ReadError as error:
             self._refuse(document, str(error), job)
         except UnicodeError as error:
@@ -101,34 +104,41 @@ class TakeIn:
         self._kb.store.fail_document(replace(document, state="failed", reason=reason), guard=job.guard)
         raise ReadError(reason)
 
-    def _ingest(self, document: Document, job: RunningJob) -> Document:
+    def _ingest(self, document: Document, job: RunningJob) -> Mapping[str, Any]:
         reading = self._read(document, job)
         job.report("chunk", 0, 1)
-        chunks, language = self._chunk(document, reading)
+        chunks, left_out = cut(self._kb, document.id, reading.kind, reading.pages, reading.outline)
+        language = Counter(chunk.language for chunk in chunks).most_common(1)[0][0]
         job.report("store", 0, 1)
+        text_hash, sketch = sketched(chunk.text for chunk in chunks)
+        alike = duplicates.look_for(self._kb.store, document.id, text_hash, sketch)
+        making = Making(cutter(self._kb), reading.outline, left_out, text_hash, sketch, alike)
         stated = job.payload["details"]["title"]
         title = stated or storable(choose_title(reading.kind, reading.title, reading.pages, Path(document.file)))
-        doubts = self._doubts(reading, draft=job.payload["draft"])
+        doubts = self._doubts(reading, alike, draft=job.payload["draft"])
+        like = duplicates.told(self._kb.store, alike)
         finished = replace(
             document,
             title=title,
             kind=reading.kind,
             state="draft" if doubts else "ready",
-            reason="; ".join(filter(None, (*doubts, _reason(reading)))),
+            reason="; ".join(filter(None, (*doubts, *like, _reason(reading)))),
             pages=len(reading.pages),
             chunks=len(chunks),
             language=language,
             metadata=reading.metadata,
         )
-        self._kb.store.finish_document(finished, chunks, guard=job.guard)
-        return finished
+        self._kb.store.finish_document(finished, chunks, making=making, guard=job.guard)
+        return _result(finished, alike)
 
-    def _doubts(self, reading: _Reading, *, draft: bool) -> list[str]:
+    def _doubts(self, reading: _Reading, alike: Sequence[Alike], *, draft: bool) -> list[str]:
         """Why the document must be looked at before it is searched; empty if it need not be."""
         if draft or self._kb.settings.publish == "manual":
             return ["not published yet"]
-        badly = read_badly(reading.pages)
-        return [badly] if badly else []
+        doubts = [read_badly(reading.pages)]
+        if alike and alike[0].share == 1:
+            doubts.append("not published: its text is in the library already")
+        return [doubt for doubt in doubts if doubt]
 
     def _read(self, document: Document, job: RunningJob) -> _Reading:
         """All pages, those of an earlier, killed try first. New ones are stored as they come."""
@@ -170,24 +180,41 @@ class TakeIn:
         store.drop_pages(document.id)
         return []
 
-    def _chunk(self, document: Document, reading: _Reading) -> tuple[list[Chunk], Language]:
-        embedder = self._kb.embedder
-        clean = clean_pages(reading.pages)
-        if not any(page.lines for page in clean):
-            clean = reading.pages  # nothing but what looks like furniture: then it is the text
-        chunks = list(
-            chunk_pages(
-                document.id,
-                clean,
-                outline=reading.outline,
-                count_tokens=embedder.count_tokens,
-                max_tokens=min(self._kb.settings.chunk_tokens, embedder.max_tokens - _HEADROOM),
-                kind=reading.kind,
-            )
-        )
-        if not chunks:
-            raise ReadError("has no text that could be made into passages")
-        return chunks, Counter(chunk.language for chunk in chunks).most_common(1)[0][0]
+
+def cutter(kb: KnowledgeBase) -> str:
+    """Names what chunks are cut by now: the chunker, its limit, and whose tokens it counts."""
+    return f"{CHUNK_VERSION}/{_most_tokens(kb)}/{kb.embedder.key}"
+
+
+def cut(
+    kb: KnowledgeBase, document: str, kind: DocumentKind, pages: Sequence[Page], outline: Sequence[OutlineEntry]
+) -> tuple[list[Chunk], dict[int, str]]:
+    """(chunks of the pages, why those pages that have text gave none). Raises ReadError if there are no chunks."""
+    clean = clean_pages(pages)
+    if not any(page.lines for page in clean):
+        clean = list(pages)  # nothing but what looks like furniture: then it is the text
+    made = chunk_pages(
+        document,
+        clean,
+        outline=outline,
+        count_tokens=kb.embedder.count_tokens,
+        max_tokens=_most_tokens(kb),
+        kind=kind,
+    )
+    chunks = list(made)
+    if not chunks:
+        raise ReadError("has no text that could be made into passages")
+    used = {page for chunk in chunks for page in chunk.pages}
+    left_out = {
+        page.number: "a printed table of contents" if page.lines else "only running headers, footers or page numbers"
+        for page, read in zip(clean, pages, strict=True)
+        if read.lines and page.number not in used
+    }
+    return chunks, left_out
+
+
+def _most_tokens(kb: KnowledgeBase) -> int:
+    return min(kb.settings.chunk_tokens, kb.embedder.max_tokens - _HEADROOM)
 
 
 def described(payload: Mapping[str, Any]) -> Document:
@@ -210,7 +237,7 @@ def described(payload: Mapping[str, Any]) -> Document:
     )
 
 
-def _result(document: Document) -> dict[str, Any]:
+def _result(document: Document, alike: Sequence[Alike] = ()) -> dict[str, Any]:
     """What the job leaves behind for whoever waits for it."""
     return {
         "document": document.id,
@@ -218,6 +245,7 @@ def _result(document: Document) -> dict[str, Any]:
         "chunks": document.chunks,
         "reason": document.reason,
         "state": document.state,
+        "alike": [asdict(one) for one in alike],
     }
 
 

@@ -17,6 +17,9 @@ from kb.errors import UsageError
 from kb.store import Store
 from kb.types import Document, DocumentState
 
+NOT_PUBLISHED = "not published"
+"""Parts of a draft's reason that begin so hold no longer once it is published."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentDetails:
@@ -45,6 +48,9 @@ def publish(store: Store, document: Document, by: Principal | str = COMMAND_LINE
     if older is not None and older.state == "ready":
         states[older.id] = "superseded"
     store.set_states(states, record=noting(by, "published", document.id))
+    reason = "; ".join(part for part in document.reason.split("; ") if not part.startswith(NOT_PUBLISHED))
+    if reason != document.reason:
+        return store.change_document(document.id, reason=reason)
     return _again(store, document)
 
 

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kb import editions
+from kb import duplicates, editions
 from kb.access import Principal
 from kb.audit import COMMAND_LINE, noting
+from kb.duplicates import Duplicate
 from kb.editions import DocumentDetails
 from kb.embed import Embedder, build_embedder, embedding_text
 from kb.errors import HomeBusy, KBError, UsageError
 from kb.evidence import Lexicon
 from kb.home import HomeLock, check_home
 from kb.index import DamagedIndex, LocalIndex
+from kb.quality import ReadQuality, read_quality
 from kb.retrieve import Retriever, check_question
 from kb.settings import Settings
 from kb.store import Store
@@ -252,8 +254,13 @@ class KnowledgeBase:
         return Scope(ids, collection, as_of)
 
     def publish_document(self, key: str, by: Principal | str = COMMAND_LINE) -> Document:
-        """Make a draft searchable, at once; what it supersedes leaves default search. Raises UsageError."""
-        return self._decided(editions.publish(self.store, self.document(key), by))
+        """Make a draft searchable, at once; what it supersedes leaves default search. Raises UsageError.
+
+        Whoever publishes a document that is like another wants both.
+        """
+        published = editions.publish(self.store, self.document(key), by)
+        duplicates.decide(self.store, published, by)
+        return self._decided(published)
 
     def unpublish_document(self, key: str, by: Principal | str = COMMAND_LINE) -> Document:
         """Take a document out of search, at once; it stays as a draft. Raises UsageError."""
@@ -266,6 +273,18 @@ class KnowledgeBase:
     def edit_document(self, key: str, details: DocumentDetails, by: Principal | str = COMMAND_LINE) -> Document:
         """Set those details that are not empty. Raises UsageError."""
         return self._decided(editions.edit(self.store, self.document(key), details, by))
+
+    def read_quality(self, key: str) -> ReadQuality:
+        """How well a document was read, page by page, with sample chunks. Raises UsageError if there is none such."""
+        return read_quality(self.store, self.document(key))
+
+    def duplicates(self, *, undecided: bool = False) -> list[Duplicate]:
+        """Pairs of documents that say the same, or much of the same; those to be decided first."""
+        return duplicates.duplicates(self.store, undecided=undecided)
+
+    def keep_duplicate(self, key: str, by: Principal | str = COMMAND_LINE) -> list[Duplicate]:
+        """Decide that a document is wanted beside all that are like it. Raises UsageError if nothing is."""
+        return duplicates.keep(self.store, self.document(key), by)
 
     def _decided(self, document: Document) -> Document:
         self.publish()

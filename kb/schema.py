@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0008"
+HEAD = "0009"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -68,6 +68,28 @@ pages = Table(
     Column("tables", Integer, nullable=False, server_default="0"),
     Column("rotated", Integer, nullable=False, server_default="0"),
     Column("garbled", Boolean, nullable=False, server_default=false()),
+    Column(
+        "left_out", String, nullable=False, server_default=""
+    ),  # why no chunk holds anything of it, though it has text
+)
+
+makings = Table(
+    "makings",
+    metadata,
+    Column("document", String, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("cutter", String, nullable=False),  # what its chunks were cut by; other than today's: they may be cut anew
+    Column("outline", LargeBinary, nullable=False),
+    Column("text_hash", String, nullable=False),
+    Column("sketch", LargeBinary, nullable=False),
+)
+
+likenesses = Table(
+    "likenesses",
+    metadata,
+    Column("document", String, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("other", String, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("share", Float, nullable=False),  # 1: the same text; below: estimated share of phrases in common
+    Column("decision", String, nullable=False),  # empty until an admin has decided, then 'kept'
 )
 
 chunks = Table(

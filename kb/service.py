@@ -16,9 +16,11 @@ from kb.access import Permission, Principal, require
 from kb.accounts import Accounts
 from kb.audit import Audit
 from kb.conversations import Conversations, Exchange, State, found_passages
+from kb.duplicates import Duplicate
 from kb.editions import DocumentDetails
 from kb.errors import KBError, NotFound, StoreError
 from kb.knowledge_base import KnowledgeBase
+from kb.quality import ReadQuality, read_quality
 from kb.retrieve import check_question
 from kb.terms import language_of
 from kb.types import Answer, AnswerEvent, Delta, Document, Finished, Found, Hit, Restart, Scope, Turn
@@ -102,6 +104,21 @@ class Service:
         if document is None or document.id != key or not visible(principal, document):
             raise NotFound("No such document in the library.")
         return document
+
+    def read_quality(self, principal: Principal, key: str) -> ReadQuality:
+        """How well a document was read. Raises AccessDenied or NotFound."""
+        require(principal, Permission.SEE_UNPUBLISHED)
+        return read_quality(self.kb.store, self.document(principal, key))
+
+    def duplicates(self, principal: Principal, *, undecided: bool = False) -> list[Duplicate]:
+        """Pairs of documents that are alike, those to be decided first. Raises AccessDenied."""
+        require(principal, Permission.SEE_UNPUBLISHED)
+        return self.kb.duplicates(undecided=undecided)
+
+    def keep_duplicate(self, principal: Principal, key: str) -> list[Duplicate]:
+        """Decide that a document is wanted beside all that are like it. Raises AccessDenied, NotFound, UsageError."""
+        require(principal, Permission.EDIT)
+        return self.kb.keep_duplicate(self.document(principal, key).id, principal)
 
     def remove(self, principal: Principal, key: str) -> Document:
         """Withdraw a document. Raises AccessDenied or NotFound."""

@@ -24,10 +24,11 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
+from kb import makings
 from kb.errors import StoreError
 from kb.home import CATALOG
 from kb.schema import HEAD, chunks, documents, meta, pages, vectors
-from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Page, PageSource, Scope, Span
+from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Making, Page, PageSource, Scope, Span
 
 Guard = Callable[[sa.Connection], None]
 """Raises, within a transaction, if what it would write must not count: see kb.jobs.Lease."""
@@ -130,7 +131,9 @@ class Store:
             row = connection.execute(query).one_or_none()
             return None if row is None else _page(row)
 
-    def finish_document(self, document: Document, new: Sequence[Chunk], *, guard: Guard | None = None) -> None:
+    def finish_document(
+        self, document: Document, new: Sequence[Chunk], *, making: Making | None = None, guard: Guard | None = None
+    ) -> None:
         """Put in what was read, in one transaction: its chunks, and its row as 'ready' (searchable) or 'draft'.
 
         The edition that a ready document supersedes leaves default search in the same transaction. `guard` runs first
@@ -144,9 +147,16 @@ class Store:
             if new:
                 connection.execute(sa.insert(chunks), [_chunk_row(chunk) for chunk in new])
             _upsert_document(connection, replace(document, state=state, chunks=len(new)))
+            if making:
+                makings.note(connection, document.id, making)
             if state == "ready":
                 _retire(connection, document.supersedes)
             _bump(connection)
+
+    def making(self, document: str) -> Making | None:
+        """How its chunks were made (without left_out and alike); None if that was not noted."""
+        with self.reading() as connection:
+            return makings.read(connection, document)
 
     def change_document(self, document: str, *, record: Guard | None = None, **changes: str) -> Document:
         """Set columns of a document's row, e.g. its title or state. Raises StoreError if it is gone.

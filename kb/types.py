@@ -137,6 +137,32 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """Another document that says the same, or much of the same, in other bytes."""
+
+    document: str
+    """Its id."""
+    share: float
+    """1: the same text, word for word; below: the estimated share of phrases that both have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a document's chunks were made: what is needed to make them again, and to know the document by its text."""
+
+    cutter: str = ""
+    """Version and settings of what cut it; empty if that was not noted."""
+    outline: tuple[OutlineEntry, ...] = ()
+    left_out: Mapping[int, str] = field(default_factory=dict)
+    """Pages with text that no chunk holds anything of, and why."""
+    text_hash: str = ""
+    sketch: bytes = b""
+    """See kb.likeness."""
+    alike: tuple[Alike, ...] = ()
+    """Documents that were found to be like it when it was added."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Where to search. Empty: all published documents.
 

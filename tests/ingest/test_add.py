@@ -16,10 +16,11 @@ from ingest.read import read
 from ingest.read_pdf import reader_version
 from kb.editions import DocumentDetails
 from kb.errors import StoreError, UsageError
+from kb.quality import read_quality
 from kb.settings import Settings
 from kb.store import Store
 from kb.testing import HashEmbedder
-from tests.ingest.tiny_pdf import Sheet, lines, pdf
+from tests.ingest.tiny_pdf import Sheet, Text, lines, pdf
 
 
 class Base:
@@ -246,3 +247,15 @@ def test_half_characters_and_odd_names_stop_nothing(base: Base, tmp_path: Path) 
     results = add(base, folder)
     assert [(result.status, result.reason) for result in results] == [("added", "")] * 3
     assert all(result.file.encode() for result in results)
+
+
+def test_a_page_that_gives_no_passage_says_why(base: Base, files: Path) -> None:
+    body = "Metformin lowers blood glucose and is the first drug given in type 2 diabetes mellitus."
+    sheets = [Sheet([*lines([body] * 3), Text(190, 20, f"- {number} -")]) for number in range(1, 9)]
+    sheets[4] = Sheet([Text(190, 20, "- 5 -")])
+    (files / "guide.pdf").write_bytes(pdf(sheets))
+    (added,) = add(base, files / "guide.pdf")
+    document = base.store.document(added.document)
+    assert document
+    dropped = read_quality(base.store, document).dropped
+    assert {page.number: page.dropped for page in dropped} == {5: "only running headers, footers or page numbers"}

@@ -1,0 +1,58 @@
+"""The rows that say how a document's chunks were made, written and read within a transaction of the store."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+import sqlalchemy as sa
+
+from kb.schema import likenesses, makings, pages
+from kb.types import Making, OutlineEntry
+
+
+def note(connection: sa.Connection, document: str, making: Making) -> None:
+    """Note how the chunks of `document` were made; what its pages were left out for; what it is like."""
+    row: dict[str, object] = {
+        "document": document,
+        "cutter": making.cutter,
+        "outline": _packed(making.outline),
+        "text_hash": making.text_hash,
+        "sketch": making.sketch,
+    }
+    connection.execute(sa.insert(makings).prefix_with("OR REPLACE"), row)
+    mine = sa.update(pages).where(pages.c.document == document)
+    connection.execute(mine.where(pages.c.left_out != "").values(left_out=""))
+    for number, why in making.left_out.items():
+        connection.execute(mine.where(pages.c.number == number).values(left_out=why))
+    for alike in making.alike:
+        pair: dict[str, object] = {"document": document, "other": alike.document, "share": alike.share, "decision": ""}
+        connection.execute(sa.insert(likenesses).prefix_with("OR IGNORE"), pair)
+
+
+def note_sketch(connection: sa.Connection, document: str, text_hash: str, sketch: bytes) -> None:
+    """Note the sketch of a document whose making is old or was not noted."""
+    values = {"text_hash": text_hash, "sketch": sketch}
+    if read(connection, document) is None:
+        connection.execute(sa.insert(makings), {"document": document, "cutter": "", "outline": b"", **values})
+    else:
+        connection.execute(sa.update(makings).where(makings.c.document == document).values(**values))
+
+
+def read(connection: sa.Connection, document: str) -> Making | None:
+    """How the chunks of `document` were made; None if that was not noted. Without `left_out` and `alike`."""
+    row = connection.execute(sa.select(makings).where(makings.c.document == document)).one_or_none()
+    if row is None:
+        return None
+    return Making(row.cutter, _unpacked(row.outline), text_hash=row.text_hash, sketch=row.sketch)
+
+
+def _packed(outline: tuple[OutlineEntry, ...]) -> bytes:
+    rows = [[entry.title, entry.level, entry.page] for entry in outline]
+    return zlib.compress(json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _unpacked(blob: bytes) -> tuple[OutlineEntry, ...]:
+    rows: list[Any] = json.loads(zlib.decompress(blob)) if blob else []
+    return tuple(OutlineEntry(title, level, page) for title, level, page in rows)

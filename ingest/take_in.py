@@ -21,9 +21,9 @@ from ingest.clean import clean_pages
 from ingest.quality import read_badly
 from ingest.read import Head, ReadLimits, Tail, read, resumable
 from ingest.title import choose_title
+from kb import duplicates
 from kb.access import Principal
 from kb.audit import noting
-from kb import duplicates
 from kb.editions import DocumentDetails
 from kb.errors import ReadError
 from kb.jobs import Job, JobQueue, JobStopped

@@ -106,10 +106,20 @@ class KnowledgeBase:
         question = check_question(question, self.settings.max_question_chars)
         return self.retriever.search(question, k or self.settings.top_k, scope)
 
-    def ask(self, question: str, history: Sequence[Turn] = (), scope: Scope | None = None) -> Iterator[AnswerEvent]:
-        """The streamed answer. Raises QuestionError before the first event; later trouble is in the events."""
+    def ask(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        scope: Scope | None = None,
+        *,
+        quotes_only: bool = False,
+    ) -> Iterator[AnswerEvent]:
+        """The streamed answer; `quotes_only`: by quoting, whatever model there is.
+
+        Raises QuestionError before the first event; later trouble is in the events.
+        """
         question = check_question(question, self.settings.max_question_chars)
-        return self.answer_from(question, self.passages(question, scope), history)
+        return self.answer_from(question, self.passages(question, scope), history, quotes_only=quotes_only)
 
     def passages(self, question: str, scope: Scope | None = None) -> list[Hit]:
         """What an answer is made from: the best passages, monographs asked about completed."""
@@ -118,15 +128,17 @@ class KnowledgeBase:
         found = self.search(question, self.settings.top_k, scope)
         return records.complete(question, found, self.store.chunks_on_page)
 
-    def answer_from(self, question: str, hits: Sequence[Hit], history: Sequence[Turn] = ()) -> Iterator[AnswerEvent]:
-        """The streamed answer from these passages, by the engine that is configured."""
+    def answer_from(
+        self, question: str, hits: Sequence[Hit], history: Sequence[Turn] = (), *, quotes_only: bool = False
+    ) -> Iterator[AnswerEvent]:
+        """The streamed answer from these passages, by the engine that is configured, or by quoting only."""
         from kb.answer import answer
 
         return answer(
             question,
             hits,
             history=history,
-            model=self.model,
+            model=None if quotes_only else self.model,
             extractor=self.extractor(question),
             timeout_s=self.settings.model_timeout_s,
             withhold=self.settings.unsupported == "withhold",

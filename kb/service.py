@@ -68,11 +68,12 @@ class Service:
         scope: Scope | None = None,
         via: str = "web",
         answering: Ask | None = None,
+        quotes_only: bool = False,
     ) -> Asking:
         """Begin to answer; iterate over the result for the events.
 
         In a `conversation` the earlier exchanges are the history, unless one is given. `answering` stands in for
-        KnowledgeBase.ask. Raises AccessDenied, NotFound, QuestionError or StoreError.
+        KnowledgeBase.ask; `quotes_only` leaves the model out. Raises AccessDenied, NotFound, QuestionError, StoreError.
         """
         require(principal, Permission.ASK)
         self._check_scope(principal, scope)
@@ -82,7 +83,7 @@ class Service:
         exchange = self.conversations.begin(principal, question, conversation=conversation, via=via)
 
         def plainly(question: str, history: Sequence[Turn]) -> Iterator[AnswerEvent]:
-            return self.kb.ask(question, history, scope)
+            return self.kb.ask(question, history, scope, quotes_only=quotes_only)
 
         return Asking(self.conversations, exchange, answering or plainly, history)
 

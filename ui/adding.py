@@ -55,13 +55,23 @@ class FileState:
 class Batch:
     """The files of one upload, as their jobs stand."""
 
-    def __init__(self, queue: JobQueue, files: Sequence[FileState]) -> None:
+    def __init__(self, queue: JobQueue, take_up: Callable[[], object], files: Sequence[FileState]) -> None:
+        """`take_up` makes what the worker has published findable here; called before a file is said to be added."""
         self._queue = queue
+        self._take_up = take_up
         self._files = tuple(files)
+        self._lock = threading.Lock()
 
     @property
     def files(self) -> tuple[FileState, ...]:
-        return tuple(self._now(file) for file in self._files)
+        with self._lock:
+            now = tuple(self._now(file) for file in self._files)
+            if any(file.status == "added" and not before.status for before, file in zip(self._files, now, strict=True)):
+                self._take_up()
+            self._files = tuple(
+                file if file.status == "added" else before for before, file in zip(self._files, now, strict=True)
+            )
+        return now
 
     @property
     def finished(self) -> bool:
@@ -97,18 +107,21 @@ class Adding:
         self._stopping = threading.Event()
         self.worker = WorkerProcess(*_command(kb.settings))
         self._thread = threading.Thread(target=self._look, name="index", daemon=True)
+        self._warming = threading.Thread(target=self._warm_up, name="warm-up", daemon=True)
         self.latest: Batch | None = None
 
     def start(self) -> None:
         self.worker.start()
         self._thread.start()
+        self._warming.start()
 
     def stop(self, seconds: float) -> bool:
         """Ask the worker to put its job down; whether all ended within about `seconds`."""
         self._stopping.set()
         self.worker.stop(seconds)
         self._thread.join(seconds)
-        return not self._thread.is_alive()
+        self._warming.join(seconds)
+        return not (self._thread.is_alive() or self._warming.is_alive())
 
     def submit(
         self,
@@ -125,9 +138,8 @@ class Adding:
         require(principal, Permission.UPLOAD)
         ours = self._folder.resolve()
         mine = [path for path in paths if path.resolve().is_relative_to(ours)]
-        batch = Batch(
-            self.queue, [self._submitted(principal, path, details or DocumentDetails(), draft) for path in mine]
-        )
+        files = [self._submitted(principal, path, details or DocumentDetails(), draft) for path in mine]
+        batch = Batch(self.queue, self._take_up, files)
         self.latest = batch
         return batch
 
@@ -150,14 +162,17 @@ class Adding:
             path.unlink(missing_ok=True)
 
     def _look(self) -> None:
-        """Warm up, then take up what the worker publishes."""
-        self._guarded("warm-up", self._warm_up)
+        """Take up what the worker publishes."""
         while not self._stopping.wait(_LOOK_S):
-            self._guarded("taking up the index", self._kb.refresh_index)
+            self._take_up()
+
+    def _take_up(self) -> None:
+        self._guarded("taking up the index", self._kb.refresh_index)
 
     def _warm_up(self) -> None:
-        self._kb.warm_up()
-        _ = self._kb.model  # its libraries take seconds to load
+        """Load what the first question would wait for; meanwhile what is added is found all the same."""
+        self._guarded("warm-up", self._kb.warm_up)
+        self._guarded("warm-up of the model", lambda: self._kb.model)  # its libraries take seconds to load
 
     def _guarded(self, what: str, work: Callable[[], object]) -> None:
         try:

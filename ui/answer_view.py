@@ -13,9 +13,10 @@ from typing import Literal
 
 from kb.conversations import VERDICTS
 from kb.export import reference, with_references
-from kb.types import Answer, Citation, Document, Hit, Language
+from kb.types import Answer, Citation, Conflict, Document, Hit, Language, Side
 from ui.i18n import say
-from ui.markup import act_button, citation_button, hit_button, safe
+from ui.markup import act_button, citation_button, hit_button, place, safe
+from ui.narrowed import WHOLE, Narrowed, told
 
 MARK = re.compile(r"\[(\d{1,3})\]")
 
@@ -34,6 +35,8 @@ class Exchange:
     """Of its record; empty until it was noted."""
     verdict: str = ""
     """What the reader thinks of it: helpful, wrong, unsafe."""
+    narrowed: Narrowed = WHOLE
+    """What it was asked of, where that was less than the library."""
 
     @property
     def busy(self) -> bool:
@@ -55,12 +58,19 @@ def latest(exchanges: Sequence[Exchange], language: Language) -> str:
 
 
 def _exchange(number: int, item: Exchange, language: Language) -> str:
+    you = f'<span class="vm-sr">{safe(say(language, "you_asked"))}: </span>'
     return (
-        f'<section class="vm-exchange"><h2 class="vm-question">'
-        f'<span class="vm-sr">{safe(say(language, "you_asked"))}: </span>{safe(item.question)}</h2>'
+        f'<section class="vm-exchange"><h2 class="vm-question">{you}{safe(item.question)}</h2>'
+        f"{_asked_of(item, language)}"
         f'<div class="vm-answer vm-{_look(item)}" aria-busy="{str(item.busy).lower()}">'
         f"{_body(item, language)}</div>{_references(item, language)}{_actions(number, item, language)}</section>"
     )
+
+
+def _asked_of(item: Exchange, language: Language) -> str:
+    if item.narrowed == WHOLE:
+        return ""
+    return f'<p class="vm-asked-of">{safe(say(language, "scope", what=told(item.narrowed, language)))}</p>'
 
 
 def _look(item: Exchange) -> str:
@@ -83,10 +93,63 @@ def _body(item: Exchange, language: Language) -> str:
     answer = item.answer
     if answer.abstained:
         hint = f'<p class="vm-meta">{safe(say(language, "nearest_hint"))}</p>' if item.hits else ""
-        return notice + _headed(say(language, "abstained"), _paragraphs(answer.text)) + hint
+        abstained = _headed(say(language, "abstained"), _paragraphs(answer.text))
+        return notice + _understood(answer, language) + abstained + hint
+    if answer.intent != "library":
+        return notice + f'<div class="vm-text">{_paragraphs(answer.text)}</div>'
     how = "engine_extractive" if answer.engine.startswith("extractive") else "engine_model"
     text = _answer_text(item, language)
-    return notice + f'<div class="vm-text">{text}</div><p class="vm-meta">{safe(say(language, how))}</p>'
+    told = f'<p class="vm-meta">{safe(say(language, how))}</p>'
+    doubts = _conflicts(item, answer.conflicts, language) + _withheld(answer, language)
+    return notice + _understood(answer, language) + f'<div class="vm-text">{text}</div>{doubts}{told}'
+
+
+def _understood(answer: Answer, language: Language) -> str:
+    """How a follow-up was made to stand alone, so that a misunderstanding is seen."""
+    if not answer.searched_as:
+        return ""
+    return f'<p class="vm-asked-of">{safe(say(language, "searched_as", question=answer.searched_as))}</p>'
+
+
+def _conflicts(item: Exchange, conflicts: Sequence[Conflict], language: Language) -> str:
+    """Where sources disagree or are out of date: what each says, newest first, with its page."""
+    documents = {hit.document.id: hit.document for hit in item.hits}
+    boxes = ""
+    for conflict in conflicts:
+        heading = safe(say(language, f"conflict_{conflict.kind}"))
+        sides = "".join(_side(side, documents.get(side.citation.document), language) for side in conflict.sides)
+        told = f"<p><strong>{heading}</strong> {safe(conflict.told)}</p>"
+        boxes += f'<div class="vm-conflict" role="note">{told}<ul>{sides}</ul></div>'
+    return boxes
+
+
+def _side(side: Side, document: Document | None, language: Language) -> str:
+    cited = side.citation
+    facts = filter(None, (cited.title or cited.file, side.edition, side.issued, " / ".join(side.values)))
+    told = safe(" · ".join(facts))
+    if document is None:
+        return f"<li>{told}</li>"
+    where = place(language, document.kind, cited.page)
+    return f"<li>{told} {citation_button(cited, document, where, language, style='vm-link')}</li>"
+
+
+def _withheld(answer: Answer, language: Language) -> str:
+    """Statements that the passages do not bear out: what was left out, and what stands though it is not borne out."""
+    lacking = [one for one in answer.statements if one.support == "unsupported"]
+    if not lacking:
+        return ""
+    items = "".join(
+        f"<li><q>{safe(one.text)}</q> "
+        f'<span class="vm-missing">{safe(say(language, "not_held", what=_listed(one.missing, language)))}</span></li>'
+        for one in lacking
+    )
+    key = "left_out" if not all(one.shown for one in lacking) else "not_borne_out"
+    summary = safe(say(language, key, n=len(lacking)))
+    return f'<details class="vm-withheld"><summary>{summary}</summary><ul>{items}</ul></details>'
+
+
+def _listed(parts: Sequence[str], language: Language) -> str:
+    return ("、" if language == "zh" else ", ").join(parts) or "–"
 
 
 def _notice(item: Exchange, language: Language) -> str:

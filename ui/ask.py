@@ -22,11 +22,15 @@ from kb.retrieve import check_question
 from kb.service import Service
 from kb.types import AnswerEvent, Delta, Finished, Found, Language, Restart
 from ui import past as conversations
+from ui import scope
 from ui.answer_view import Exchange, earlier, latest
+from ui.events import CLICKS, QUICK, STREAMED
 from ui.evidence_view import evidence
 from ui.i18n import language_of, say
 from ui.markup import act_button, safe
+from ui.narrowed import Narrowed
 from ui.past import PastPanel
+from ui.scope import ScopePanel
 from ui.who import present
 
 Exchanges = tuple[Exchange, ...]
@@ -35,14 +39,7 @@ Update = dict[Any, Any]
 _KEPT = 40  # exchanges a page remembers
 _REDRAW_S = 0.08  # shortest time between two redraws while text streams
 _EXAMPLES = ("example_1", "example_2", "example_3")
-
-# A click on an example, on "open the library" or on what can be done with an answer becomes an event.
-_CLICKS = """
-element.addEventListener('click', (event) => {
-  const found = event.target.closest('button[data-act]');
-  if (found) trigger('click', { act: found.dataset.act });
-});
-"""
+_SEND = "() => { document.querySelector('#vm-send')?.click(); }"  # Enter, while an answer comes, asks nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +62,7 @@ class AskTab:
     conversation: gr.State
     """Id of the conversation that is open; empty before its first question."""
     kept: PastPanel
+    scope: ScopePanel
     tools: gr.HTML
     judge: gr.Column
     correction: gr.Textbox
@@ -84,6 +82,7 @@ class AskTab:
             self.correction,
             self.correct,
             *self.kept.all,
+            *self.scope.all,
             *self.drawn,
         ]
 
@@ -97,30 +96,33 @@ def build_ask(language: Language) -> AskTab:
     exchanges, replacing, conversation, judged = gr.State(()), gr.State(False), gr.State(""), gr.State(("", ""))
     with gr.Row(elem_classes="vm-ask", equal_height=False):
         with gr.Column(scale=13, min_width=300, elem_classes="vm-talk-column"):
-            welcome = gr.HTML(elem_id="vm-welcome", js_on_load=_CLICKS, apply_default_css=False)
-            past = gr.HTML(elem_id="vm-past", js_on_load=_CLICKS, apply_default_css=False)
-            talk = gr.HTML(elem_id="vm-talk", js_on_load=_CLICKS, apply_default_css=False)
+            welcome = gr.HTML(elem_id="vm-welcome", js_on_load=CLICKS, apply_default_css=False)
+            past = gr.HTML(elem_id="vm-past", js_on_load=CLICKS, apply_default_css=False)
+            talk = gr.HTML(elem_id="vm-talk", js_on_load=CLICKS, apply_default_css=False)
             with gr.Column(visible=False, elem_classes="vm-form") as judge:
                 correction = gr.Textbox(elem_id="vm-correction", lines=2, max_lines=8)
                 correct = gr.Button(variant="primary", size="sm", elem_id="vm-correct")
             with gr.Row(elem_classes="vm-buttons"):
                 new = gr.Button(variant="secondary", size="sm", visible=False, elem_id="vm-new")
+                toggle = gr.Button(variant="secondary", size="sm", elem_id="vm-conversations")
                 tools = gr.HTML(elem_id="vm-tools", js_on_load="", apply_default_css=False)
-            kept = conversations.build_past(_CLICKS)
+            kept = conversations.build_past(toggle)
         with gr.Column(scale=8, min_width=280, elem_classes="vm-side"):
             sources = gr.HTML(elem_id="vm-sources", js_on_load="", apply_default_css=False)
-    with gr.Row(elem_classes="vm-composer", equal_height=False):
-        question = gr.Textbox(
-            elem_id="vm-question", lines=1, max_lines=6, autofocus=True, scale=10, min_width=160, show_label=False
-        )
-        send = gr.Button(variant="primary", scale=1, min_width=84, elem_id="vm-send")
-        stop = gr.Button(variant="stop", scale=1, min_width=84, visible=False, elem_id="vm-stop")
-    hint = gr.HTML(elem_id="vm-hint", js_on_load=_CLICKS, apply_default_css=False)
-    later = (conversation, kept, tools, judge, correction, correct, judged)
+    with gr.Column(elem_classes="vm-dock"):
+        narrowing = scope.build_scope()
+        with gr.Row(elem_classes="vm-composer", equal_height=False):
+            question = gr.Textbox(
+                elem_id="vm-question", lines=1, max_lines=6, autofocus=True, scale=10, min_width=160, show_label=False
+            )
+            send = gr.Button(variant="primary", scale=1, min_width=84, elem_id="vm-send")
+            stop = gr.Button(variant="stop", scale=1, min_width=84, visible=False, elem_id="vm-stop")
+    hint = gr.HTML(elem_id="vm-hint", js_on_load=CLICKS, apply_default_css=False)
+    later = (conversation, kept, narrowing, tools, judge, correction, correct, judged)
     return AskTab(question, send, stop, new, welcome, past, talk, sources, hint, exchanges, replacing, *later)
 
 
-def labels(tab: AskTab, language: Language) -> Update:
+def labels(tab: AskTab, service: Service, language: Language) -> Update:
     """What the tab says, apart from the conversation."""
     return {
         tab.question: gr.update(label=say(language, "question"), placeholder=say(language, "question_hint")),
@@ -130,6 +132,7 @@ def labels(tab: AskTab, language: Language) -> Update:
         tab.correction: gr.update(label=say(language, "correction")),
         tab.correct: gr.update(value=say(language, "correction_send")),
         **conversations.labels(tab.kept, language),
+        **scope.labels(tab.scope, service, language),
     }
 
 
@@ -158,7 +161,14 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
         return drawn(tab, exchanges, language_of(chosen)) | states | _buttons(tab, exchanges, running=False)
 
     def answered(
-        question: str, past: Exchanges, conversation: str, chosen: str, *, typed: bool, again: bool = False
+        question: str,
+        past: Exchanges,
+        conversation: str,
+        chosen: str,
+        narrowed: Narrowed,
+        *,
+        typed: bool,
+        again: bool = False,
     ) -> Iterator[Update]:
         """Redraws while the answer comes; the last one ends the run. What came before is drawn once.
 
@@ -166,11 +176,12 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
         """
         spoken = language_of(chosen)
         limit = service.kb.settings.max_question_chars
-        exchange = Exchange(question.strip()[:limit])  # what is shown; a longer one is refused
+        exchange = Exchange(question.strip()[:limit], narrowed=narrowed)  # what is shown; a longer one is refused
         first = redrawn((*past, exchange), chosen) | _buttons(tab, past, running=True)
         yield first | ({tab.question: ""} if typed else {})
         try:
             check_question(question, limit)
+            scope.check(service, narrowed)
             conversation = _conversation(service, conversation, question, again=again)
             yield {tab.conversation: conversation}
             for step in _steps(service, exchange, question, conversation):
@@ -180,46 +191,52 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
                     tab.exchanges: exchanges,
                     tab.talk: latest(exchanges, spoken),
                     tab.sources: evidence(exchange, spoken),
-                    **_buttons(tab, exchanges, running=exchange.busy),
                 }
             yield {tab.tools: _tools((*past, exchange), spoken)}
         except KBError as error:
             exchange = replace(exchange, state="failed", notice=str(error))
-            shown = redrawn((*past, exchange), chosen)
+            shown = redrawn((*past, exchange), chosen) | _buttons(tab, past, running=True)  # until it has settled
             yield shown | ({tab.question: exchange.question} if typed else {})
 
-    def ask(question: str, exchanges: Exchanges, replacing: bool, conversation: str, chosen: str) -> Iterator[Update]:
+    def ask(
+        question: str, exchanges: Exchanges, replacing: bool, conversation: str, chosen: str, *narrow: object
+    ) -> Iterator[Update]:
         past, again = _stopped(exchanges), replacing is True and bool(exchanges)
-        asked = str(question or "")
-        yield from answered(asked, past[:-1] if again else past, str(conversation), chosen, typed=True, again=again)
+        before, narrowed = past[:-1] if again else past, scope.narrowed(*narrow)
+        yield from answered(str(question or ""), before, str(conversation), chosen, narrowed, typed=True, again=again)
 
-    def acted(exchanges: Exchanges, conversation: str, chosen: str, event: gr.EventData) -> Iterator[Update]:
+    def again_asked(exchanges: Exchanges, conversation: str, chosen: str, event: gr.EventData) -> Iterator[Update]:
+        """A click on "ask again": the last question in place of its answer, an earlier one anew."""
+        past = _stopped(exchanges)
+        act, at = _act(event, past)
+        if act == "retry" and at is not None:
+            last = at == len(past) - 1
+            before = past[:at] if last else past
+            asked, narrowed = past[at].question, past[at].narrowed
+            yield from answered(asked, before, str(conversation), chosen, narrowed, typed=False, again=last)
+
+    def acted(exchanges: Exchanges, conversation: str, chosen: str, event: gr.EventData) -> Update:
         """A click on an example or on what can be done with an answer."""
         spoken, past = language_of(chosen), _stopped(exchanges)
-        act, _, number = str((event._data or {}).get("act", ""))[:40].partition(":")
-        at = int(number) if number.isdecimal() and int(number) < len(past) else None
+        act, at = _act(event, past)
         last = at == len(past) - 1
         if act in _EXAMPLES:
-            yield {tab.question: say(spoken, act)}
-        elif act == "library":
-            yield {tabs: gr.update(selected="library")}
-        elif act == "keep":
-            yield {tab.question: "", tab.replacing: False, tab.hint: _hint(spoken)}
-        elif act == "retry" and at is not None:
-            before = past[:at] if last else past
-            yield from answered(past[at].question, before, str(conversation), chosen, typed=False, again=last)
-        elif act in VERDICTS and at is not None:
+            return {tab.question: say(spoken, act)}
+        if act == "library":
+            return {tabs: gr.update(selected="library")}
+        if act == "keep":
+            return {tab.question: "", tab.replacing: False, tab.hint: _hint(spoken)}
+        if act in VERDICTS and at is not None:
             service.conversations.give_feedback(present(), past[at].id, act)
             now = (*past[:at], replace(past[at], verdict=act), *past[at + 1 :])
             told = f'<p class="vm-told-good" role="status">{safe(say(spoken, "judged"))}</p>'
             more = {tab.judge: gr.update(visible=act != "helpful"), tab.judged: (past[at].id, act), tab.correction: ""}
-            yield drawn(tab, now, spoken) | {tab.exchanges: now, tab.hint: told} | more
-        elif act == "edit" and at is not None:
-            yield {tab.question: past[at].question, tab.replacing: last, tab.hint: _hint(spoken, editing=last)}
-        elif act == "sources" and at is not None:
-            yield {tab.sources: evidence(past[at], spoken, named=not last)}
-        else:
-            yield {tab.replacing: gr.skip()}
+            return drawn(tab, now, spoken) | {tab.exchanges: now, tab.hint: told} | more
+        if act == "edit" and at is not None:
+            return {tab.question: past[at].question, tab.replacing: last, tab.hint: _hint(spoken, editing=last)}
+        if act == "sources" and at is not None:
+            return {tab.sources: evidence(past[at], spoken, named=not last)}
+        return {tab.replacing: gr.skip()}
 
     def settled(exchanges: Exchanges, chosen: str) -> Update:
         """After a run's end. What still seems to run was stopped; nothing else needs to be drawn again."""
@@ -245,27 +262,30 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
         return redrawn(exchanges[-_KEPT:], spoken) | {tab.conversation: key}
 
     shown = [*tab.drawn, tab.exchanges, tab.replacing, tab.conversation, tab.send, tab.stop, tab.new]
-    plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    asking: dict[str, Any] = {"concurrency_limit": 8, **plain}
-    inputs = [tab.question, tab.exchanges, tab.replacing, tab.conversation, language]
+    inputs = [tab.question, tab.exchanges, tab.replacing, tab.conversation, language, *tab.scope.inputs]
+    acting: list[Any] = [tab.exchanges, tab.conversation, language]
     judging = [tab.judged, tab.correction]
-    runs: list[Any] = [
-        tab.send.click(ask, inputs, [tab.question, *shown], **asking),
-        tab.question.submit(ask, inputs, [tab.question, *shown], **asking),
-        *(
-            part.click(
-                acted, [tab.exchanges, tab.conversation, language], [tab.question, tabs, *judging, *shown], **asking
-            )
-            for part in (tab.welcome, tab.past, tab.talk, tab.hint)
-        ),
-    ]
+    runs: list[Any] = [tab.send.click(ask, inputs, [tab.question, *shown], **STREAMED)]
+    for part in (tab.welcome, tab.past, tab.talk, tab.hint):
+        part.click(acted, acting, [tab.question, tabs, *judging, *shown], **QUICK)
+    runs += [part.submit(again_asked, acting, shown, **STREAMED) for part in (tab.past, tab.talk)]
     for run in runs:
-        # A last piece of a stopped run may come after the stop itself, so its end settles what is shown.
-        run.then(settled, [tab.exchanges, language], shown, **plain)
-    tab.stop.click(stopped, [tab.exchanges, language], shown, cancels=runs, **plain)
-    tab.new.click(cleared, [language], [tab.question, *shown], **plain)
-    tab.correct.click(corrected, [*judging, language], [tab.hint, tab.judge], **plain)
+        # The question box is open again when the run is over for the browser too, and its event stream closed.
+        # A last piece of a stopped run may come after the stop itself: its end settles what is shown.
+        run.then(settled, [tab.exchanges, language], shown, **QUICK)
+        run.failure(settled, [tab.exchanges, language], shown, **QUICK)
+    tab.question.submit(None, None, None, js=_SEND, **QUICK)
+    tab.stop.click(stopped, [tab.exchanges, language], shown, cancels=runs, **QUICK)
+    tab.new.click(cleared, [language], [tab.question, *shown], **QUICK)
+    tab.correct.click(corrected, [*judging, language], [tab.hint, tab.judge], **QUICK)
+    scope.wire_scope(tab.scope, language)
     conversations.wire_past(tab.kept, service.conversations, language, tab.conversation, opened, shown)
+
+
+def _act(event: gr.EventData, exchanges: Exchanges) -> tuple[str, int | None]:
+    """What was clicked, and which of the exchanges it belongs to."""
+    act, _, number = str((event._data or {}).get("act", ""))[:40].partition(":")
+    return act, int(number) if number.isdecimal() and int(number) < len(exchanges) else None
 
 
 def _conversation(service: Service, conversation: str, question: str, *, again: bool) -> str:
@@ -281,7 +301,9 @@ def _conversation(service: Service, conversation: str, question: str, *, again: 
 def _steps(service: Service, exchange: Exchange, question: str, conversation: str) -> Iterator[Exchange]:
     """The exchange as it grows, at most one step every _REDRAW_S while text streams. Raises KBError."""
     drawn_at = time.monotonic()
-    with closing(service.ask(present(), question, conversation=conversation)) as asking:
+    scope, quotes = exchange.narrowed.scope, exchange.narrowed.quotes_only
+    run = service.ask(present(), question, conversation=conversation, scope=scope, quotes_only=quotes)
+    with closing(run) as asking:
         exchange = replace(exchange, id=asking.exchange.id)
         for event in asking:
             exchange = _after(exchange, event)

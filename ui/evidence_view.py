@@ -48,7 +48,7 @@ def _cited(exchange: Exchange, language: Language) -> str:
                 for group in groups.values()
             ]
         )
-    return "" if answer.abstained else _muted(say(language, "evidence_none"))
+    return "" if answer.abstained or answer.intent != "library" else _muted(say(language, "evidence_none"))
 
 
 def _card(group: Sequence[Citation], document: Document | None, heading: str, language: Language) -> str:
@@ -67,16 +67,19 @@ def _head(n: int, title: str, document: Document | None, heading: str, language:
 def _about(document: Document, language: Language) -> str:
     """Edition and issue date, as far as they are known."""
     facts = []
+    old = document.state == "superseded"
     if document.edition:
         facts.append(say(language, "edition_is", edition=document.edition))
     if document.issued:
         facts.append(say(language, "issued_is", date=document.issued))
-    return f'<p class="vm-edition">{safe(" · ".join(facts))}</p>' if facts else ""
+    told = f'<p class="vm-edition">{safe(" · ".join(facts))}</p>' if facts else ""
+    mark = f'<p class="vm-outdated">{safe(say(language, "source_superseded"))}</p>' if old else ""
+    return mark + told
 
 
 def _quote(citation: Citation, document: Document | None, language: Language) -> str:
     quote = citation.quote if len(citation.quote) <= _QUOTE_SHOWN else citation.quote[:_QUOTE_SHOWN] + "…"
-    action = ""
+    action = f'<p class="vm-muted">{safe(say(language, "source_gone"))}</p>'
     if document is not None:
         where = place(language, document.kind, citation.page)
         action = citation_button(citation, document, _opens(document, where, language), language, style="vm-link")

@@ -22,7 +22,9 @@ from kb.access import Permission, Principal
 _EVENTS: Final = "/gradio_api/"
 _PAGES: Final = frozenset({"/", "/config", "/theme.css", "/favicon.ico", "/gradio_api/startup-events"})
 _FILES: Final = ("/assets/", "/static/", "/svelte/")
-_POSTED: Final = frozenset({"/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"})
+_POSTED: Final = frozenset(
+    {"/gradio_api/run/predict", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"}
+)
 _BODY_BYTES: Final = 1 << 20
 _HASH_CHARS: Final = 64
 _HASHES: Final = 20_000

@@ -132,7 +132,6 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "remove_yes": "Yes, remove it",
         "remove_no": "Keep it",
         "removed": "“{title}” was removed.",
-        "gone": "This document is no longer in the library.",
         # Adding
         "adding": "Adding {n} files",
         "added": "{added} added, {known} known already, {failed} refused",
@@ -257,7 +256,6 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "remove_yes": "确认移除",
         "remove_no": "保留",
         "removed": "《{title}》已移除。",
-        "gone": "这份文档已不在资料库中。",
         "adding": "正在添加 {n} 个文件",
         "added": "新增 {added} 个，已有 {known} 个，未收录 {failed} 个",
         "step_wait": "等待中",

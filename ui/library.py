@@ -6,7 +6,6 @@ about one document. Each event checks its inputs anew, because anyone signed in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from kb.types import Document, Language
 from ui import document
 from ui.adding import Adding
 from ui.document import DocumentPanel
+from ui.events import CLICKS, QUICK
 from ui.i18n import language_of, say
 from ui.library_view import ROWS, Listing, filters, progress, table
 from ui.markup import safe
@@ -27,20 +27,9 @@ from ui.who import present
 
 Update = dict[Any, Any]
 
-_REDRAW_S = 0.3  # between two redraws of the progress
+_REDRAW_S = 0.4  # between two looks at files that are being taken in
 _WATCH_S = 4.0  # between two looks at vectors that are still being computed
 _ACT_CHARS = 400
-
-_CLICKS = """
-element.addEventListener('click', (event) => {
-  const found = event.target.closest('button[data-act]');
-  if (found) trigger('click', { act: found.dataset.act });
-});
-element.addEventListener('change', (event) => {
-  const found = event.target.closest('select[data-choice]');
-  if (found) trigger('click', { act: found.dataset.choice + ':' + found.value });
-});
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +58,7 @@ class LibraryTab:
 def build_library() -> LibraryTab:
     """Lay the tab out."""
     plain: dict[str, Any] = {"js_on_load": "", "apply_default_css": False}
-    clicked: dict[str, Any] = {"js_on_load": _CLICKS, "apply_default_css": False}
+    clicked: dict[str, Any] = {"js_on_load": CLICKS, "apply_default_css": False}
     chosen, listing = gr.State(""), gr.State(Listing())
     with gr.Row(elem_classes="vm-add", equal_height=False) as add:
         add_title = gr.HTML(elem_id="vm-add-title", **plain)
@@ -84,7 +73,7 @@ def build_library() -> LibraryTab:
                 selects = gr.HTML(elem_id="vm-filters", scale=0, **clicked)
             documents = gr.HTML(elem_id="vm-documents", **clicked)
         with gr.Column(scale=7, min_width=260, elem_classes="vm-side"):
-            panel = document.build_panel(_CLICKS)
+            panel = document.build_panel()
     timer = gr.Timer(_WATCH_S, active=False)
     return LibraryTab(add, add_title, upload, files, search, selects, documents, panel, chosen, listing, timer)
 
@@ -116,7 +105,7 @@ def drawn(
         tab.search: gr.update(label=find, placeholder=find, visible=bool(documents)),
         tab.add: gr.update(visible=adds),
         tab.files: progress(latest, language),
-        tab.timer: gr.Timer(_WATCH_S, active=running or _vectors_are_coming(kb, documents)),
+        tab.timer: gr.Timer(_REDRAW_S if running else _WATCH_S, active=running or _vectors_are_coming(kb, documents)),
         **document.shown(tab.panel, me, kb, documents, chosen, language),
     }
 
@@ -125,25 +114,19 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
     """Connect the tab's events."""
     kb = service.kb
 
-    def uploaded(paths: list[str] | None, chosen: str, listing: Listing, speak: str) -> Iterator[Update]:
-        spoken = language_of(speak)
-        batch = adding.submit(present(), [Path(path) for path in paths or []])
-        yield drawn(tab, service, adding, str(chosen), listing, spoken) | {
-            tab.upload: gr.update(value=None, interactive=False)
-        }
-        while not batch.wait(_REDRAW_S):
-            yield {
-                tab.documents: table(service.documents(present()), listing, str(chosen), kb.embedder.languages, spoken),
-                tab.files: progress(batch, spoken),
-            }
-        yield drawn(tab, service, adding, str(chosen), listing, spoken) | {tab.upload: gr.update(interactive=True)}
+    def uploaded(paths: list[str] | None, chosen: str, listing: Listing, speak: str) -> Update:
+        adding.submit(present(), [Path(path) for path in paths or []])
+        drawn_now = drawn(tab, service, adding, str(chosen), listing, language_of(speak))
+        return drawn_now | {tab.upload: gr.update(value=None)}
 
     def acted(chosen: str, listing: Listing, speak: str, event: gr.EventData) -> Update:
         """A click on a document or a column, or a choice of what is listed."""
         act, _, value = str((event._data or {}).get("act", ""))[:_ACT_CHARS].partition(":")
-        closed: Update = {}
+        also: Update = {}
         if act == "pick":
-            chosen, closed = value, document.closed(tab.panel)
+            chosen, also = value, document.closed(tab.panel)
+        elif act in document.ACTS:
+            also, chosen = document.decided(tab.panel, service, act, value, language_of(speak))
         elif act == "order":
             listing = listing.sorted_by(value)
         elif act == "more":
@@ -154,7 +137,7 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
             listing = replace(listing, collection=value, rows=ROWS)
         return (
             drawn(tab, service, adding, chosen, listing, language_of(speak))
-            | closed
+            | also
             | {tab.chosen: chosen, tab.listing: listing}
         )
 
@@ -166,20 +149,18 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
     def looked(chosen: str, listing: Listing, speak: str) -> Update:
         return drawn(tab, service, adding, str(chosen), listing, language_of(speak))
 
-    plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs: list[Any] = [tab.chosen, tab.listing, language]
     outputs = [*tab.all, tab.chosen, tab.listing]
-    tab.upload.upload(uploaded, [tab.upload, *inputs], outputs, concurrency_limit=8, **plain).then(
-        lambda: gr.update(interactive=True), None, tab.upload, **plain
-    )
+    tab.upload.upload(uploaded, [tab.upload, *inputs], outputs, **QUICK)
     for part in (tab.documents, tab.filters, tab.panel.view):
-        part.click(acted, inputs, outputs, **plain)
-    tab.search.input(found, [tab.search, *inputs], [tab.documents, tab.listing], trigger_mode="always_last", **plain)
-    tab.timer.tick(looked, inputs, tab.all, **plain)
+        part.click(acted, inputs, outputs, **QUICK)
+    tab.search.input(
+        found, [tab.search, *inputs], [tab.documents, tab.listing], **QUICK | {"trigger_mode": "always_last"}
+    )
+    tab.timer.tick(looked, inputs, tab.all, **QUICK | {"trigger_mode": "once"})
     document.wire_panel(
         tab.panel,
         service,
-        tab.chosen,
         tab.listing,
         language,
         lambda chosen, listing, spoken: drawn(tab, service, adding, chosen, listing, spoken),

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, get_args
 
+from kb.access import Permission, Principal
 from kb.types import Document, DocumentState, Language
 from ui.adding import Batch, FileState
 from ui.i18n import say
-from ui.markup import page_button, safe
+from ui.markup import page_button, safe, sure_box
 
 _METADATA = ("author", "subject", "keywords", "attachments")  # of what the file says of itself
 _COLUMNS = ("col_title", "col_state", "col_pages", "col_chunks", "col_edition", "col_collection")
@@ -182,9 +183,13 @@ def _day(moment: str) -> str:
 
 
 def details(
-    document: Document | None, documents: Sequence[Document], knows: frozenset[str] | None, language: Language
+    document: Document | None,
+    documents: Sequence[Document],
+    knows: frozenset[str] | None,
+    me: Principal,
+    language: Language,
 ) -> str:
-    """What is known of one document, and its place among the editions in `documents`."""
+    """What is known of one document, its place among the editions in `documents`, and what `me` may do with it."""
     if document is None:
         return f'<p class="vm-muted">{safe(say(language, "details_empty"))}</p>'
     reason = "meta_refused" if document.state == "failed" else "meta_reason"
@@ -217,8 +222,39 @@ def details(
     told = f'<p class="vm-muted">{safe(say(language, hint))}</p>' if document.state in ("draft", "superseded") else ""
     return (
         f'<h3 class="vm-details-title">{safe(title)}</h3><p class="vm-details-state">{_state(document, language)}</p>'
-        f'{told}{view}<dl class="vm-facts">{_editions(document, documents, language)}{rows}</dl>'
+        f"{told}{view}{_decisions(document, me, language)}"
+        f'<dl class="vm-facts">{_editions(document, documents, language)}{rows}</dl>'
     )
+
+
+def _decisions(document: Document, me: Principal, language: Language) -> str:
+    """What may be done with the document; each button names it, so that a late drawing never acts on another."""
+    title, state = document.title or document.file, document.state
+
+    def button(act: str, key: str, look: str = "") -> str:
+        words = safe(say(language, key))
+        return (
+            f'<button type="button" class="vm-button {look}" id="vm-{act}" data-act="{act}:{safe(document.id)}"'
+            f' aria-label="{words}: {safe(title[:200])}">{words}</button>'
+        )
+
+    acts, edits = "", me.may(Permission.EDIT)
+    if edits and state in ("draft", "superseded"):
+        acts += button("publish", "publish", "vm-primary")
+    if edits and state in ("draft", "ready", "superseded"):
+        acts += button("edit", "edit_details")
+    if edits and state == "ready":
+        acts += button("unpublish", "unpublish")
+    if not me.may(Permission.REMOVE):
+        return f'<div class="vm-acts">{acts}</div>' if acts else ""
+    question = "remove_question_refused" if state == "failed" else "remove_question"
+    ask = (
+        f'<button type="button" class="vm-button" id="vm-remove" data-sure="ask">'
+        f"{safe(say(language, 'remove'))}</button>"
+    )
+    words = safe(say(language, question, title=title, pages=document.pages, chunks=document.chunks))
+    yes = button("remove", "remove_yes", "vm-stop").replace('id="vm-remove"', 'id="vm-remove-yes"')
+    return sure_box(acts, ask, words, yes, say(language, "remove_no"))
 
 
 def _editions(document: Document, documents: Sequence[Document], language: Language) -> str:

@@ -83,3 +83,13 @@ def act_button(act: str, words: str, about: str) -> str:
     """A button whose click becomes an event with `act`; `about` tells a screen reader what it acts on."""
     label = safe(f"{words}: {about[:200]}" if about else words)
     return f'<button type="button" class="vm-act" data-act="{safe(act)}" aria-label="{label}">{safe(words)}</button>'
+
+
+def sure_box(rest: str, ask: str, question: str, yes: str, keep: str) -> str:
+    """What is there, with a button that asks a question first; page.js shows one or the other. All HTML but `keep`."""
+    no = f'<button type="button" class="vm-button" data-sure="no">{safe(keep)}</button>'
+    return (
+        f'<div class="vm-sure" data-sure-box><div class="vm-acts" data-sure-rest>{rest}{ask}</div>'
+        f'<div class="vm-confirm" data-sure-asked hidden><p role="alert">{question}</p>'
+        f'<div class="vm-acts">{yes}{no}</div></div></div>'
+    )

@@ -128,9 +128,32 @@
     ACTS[event.code]();
   });
 
+  // -- clicks ----------------------------------------------------------------------------------------------------
+
+  // A button that is drawn anew between press and release gets no click from the browser: its like gets one from here.
+  const named = (button) => JSON.stringify([button.id, { ...button.dataset }]);
+  const buttonOf = (event) => (event.target instanceof Element ? event.target.closest("button") : null);
+  let pressed = null;
+  document.addEventListener("pointerdown", (event) => (pressed = buttonOf(event)), true);
+  document.addEventListener("pointerup", (event) => {
+    const released = buttonOf(event);
+    const replaced = pressed && released && pressed !== released && !pressed.isConnected;
+    if (replaced && named(pressed) === named(released)) released.click();
+    pressed = null;
+  }, true);
+
+  // A question that is asked before something is done for good; answered on the page, at once.
+  function sure(button, asking) {
+    const box = button.closest("[data-sure-box]");
+    box.querySelectorAll("[data-sure-asked]").forEach((part) => (part.hidden = !asking));
+    box.querySelectorAll("[data-sure-rest]").forEach((part) => (part.hidden = asking));
+    box.querySelector(asking ? "[data-sure='no']" : "[data-sure='ask']")?.focus();
+  }
+
   document.addEventListener("click", (event) => {
-    const button = event.target instanceof Element ? event.target.closest("button") : null;
+    const button = buttonOf(event);
     if (!button) return;
+    if (button.dataset.sure) sure(button, button.dataset.sure === "ask");
     if (button.dataset.copy) onCopy(button);
     if (button.dataset.keys) showKeys();
     if (button.dataset.download) download(button.dataset.download);

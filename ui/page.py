@@ -15,8 +15,9 @@ import gradio as gr
 from kb.access import SINGLE
 from kb.service import Service
 from kb.types import Language
-from ui import ask, library
+from ui import ask, library, scope
 from ui.adding import Adding
+from ui.events import QUICK
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
 from ui.library_view import Listing
 from ui.markup import safe
@@ -56,7 +57,9 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             with gr.Tab(say(first, "library"), id="library") as library_item:
                 library_tab = library.build_library()
 
-        def relabel(chosen: str, exchanges: ask.Exchanges, document: str, listing: Listing) -> dict[Any, Any]:
+        def relabel(
+            chosen: str, exchanges: ask.Exchanges, document: str, listing: Listing, *narrow: object
+        ) -> dict[Any, Any]:
             spoken = language_of(chosen)
             return {
                 language: gr.update(value=spoken, label=say(spoken, "language")),
@@ -64,21 +67,28 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 me: _signed_in(spoken),
                 ask_item: gr.update(label=say(spoken, "ask")),
                 library_item: gr.update(label=say(spoken, "library")),
-                **ask.labels(ask_tab, spoken),
+                **ask.labels(ask_tab, service, spoken),
                 **ask.drawn(ask_tab, exchanges, spoken),
                 ask_tab.welcome: ask.welcome(service, spoken),
+                **scope.summary(ask_tab.scope, scope.narrowed(*narrow), spoken),
                 **library.labels(library_tab, service.kb, spoken),
                 **library.drawn(library_tab, service, adding, str(document), listing, spoken),
             }
 
         labelled: list[Any] = [language, brand, me, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
         inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing]
-        plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **plain)
-        language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **plain)
+        inputs += ask_tab.scope.inputs
+        blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **QUICK)
+        language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **QUICK)
         # Only the welcome: a redrawn conversation that comes late would wipe the answer to a question asked meanwhile.
         ask_item.select(
-            lambda chosen: ask.welcome(service, language_of(chosen)), [language], [ask_tab.welcome], **plain
+            lambda chosen: {
+                ask_tab.welcome: ask.welcome(service, language_of(chosen)),
+                **scope.labels(ask_tab.scope, service, language_of(chosen)),
+            },
+            [language],
+            [ask_tab.welcome, *ask_tab.scope.all],
+            **QUICK,
         )
         library_item.select(
             lambda document, listing, chosen: library.drawn(
@@ -86,7 +96,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             ),
             [library_tab.chosen, library_tab.listing, language],
             library_tab.all,
-            **plain,
+            **QUICK,
         )
         ask.wire_ask(ask_tab, service, language, tabs)
         library.wire_library(library_tab, service, adding, language)

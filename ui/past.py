@@ -17,8 +17,9 @@ from kb.conversations import Exchange as Record
 from kb.errors import KBError
 from kb.types import Language
 from ui.answer_view import Exchange
+from ui.events import CLICKS, QUICK
 from ui.i18n import language_of, say
-from ui.markup import act_button, safe
+from ui.markup import act_button, safe, sure_box
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -47,13 +48,12 @@ class PastPanel:
         return [*box, self.renamed, self.open]
 
 
-def build_past(clicks: str) -> PastPanel:
-    """Lay the panel out; `clicks` is the script that turns clicks into events."""
+def build_past(toggle: gr.Button) -> PastPanel:
+    """Lay the panel out; `toggle` shows and hides it."""
     renamed, opened = gr.State(""), gr.State(False)
-    toggle = gr.Button(variant="secondary", size="sm", elem_id="vm-conversations")
     with gr.Column(visible=False, elem_classes="vm-past-column") as column:
         search = gr.Textbox(elem_id="vm-past-find", show_label=False, max_lines=1)
-        shown = gr.HTML(elem_id="vm-past-list", js_on_load=clicks, apply_default_css=False)
+        shown = gr.HTML(elem_id="vm-past-list", js_on_load=CLICKS, apply_default_css=False)
         with gr.Row(visible=False, elem_classes="vm-buttons") as rename:
             title = gr.Textbox(elem_id="vm-past-title", max_lines=1, min_width=160)
             save = gr.Button(variant="primary", size="sm", min_width=80, elem_id="vm-past-save")
@@ -89,9 +89,9 @@ def wire_past(
 ) -> None:
     """Connect the panel's events. `redrawn` shows these exchanges of that conversation, into `outputs`."""
 
-    def listed(search: str, current: str, spoken: Language, deleting: str = "") -> str:
+    def listed(search: str, current: str, spoken: Language) -> str:
         found = kept.find(present(), str(search or "")[:_CHARS])
-        return _list(found, current, deleting, str(search or ""), spoken)
+        return _list(found, current, str(search or ""), spoken)
 
     def toggled(opened: bool, search: str, current: str, speak: str) -> Update:
         now = opened is not True
@@ -113,8 +113,6 @@ def wire_past(
             if act == "rename":
                 title = kept.get(me, key).title
                 return {panel.rename: gr.update(visible=True), panel.title: title, panel.renamed: key}
-            if act == "delete":
-                return {panel.shown: listed(search, current, spoken, deleting=key), panel.rename: closed}
             if act == "really":
                 kept.delete(me, key)
                 gone = redrawn((), "", spoken) if key == current else {}
@@ -130,32 +128,34 @@ def wire_past(
             return {panel.shown: f'<p class="vm-notice" role="alert">{safe(error)}</p>'}
         return {panel.shown: listed(search, current, language_of(speak)), panel.rename: gr.update(visible=False)}
 
-    plain: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs: list[Any] = [panel.search, conversation, language]
-    panel.toggle.click(toggled, [panel.open, *inputs], panel.all, **plain)
-    panel.search.input(found, inputs, panel.all, trigger_mode="always_last", **plain)
-    panel.shown.click(acted, inputs, [*panel.all, *outputs], **plain)
-    panel.save.click(saved, [panel.renamed, panel.title, *inputs], panel.all, **plain)
+    panel.toggle.click(toggled, [panel.open, *inputs], panel.all, **QUICK)
+    panel.search.input(found, inputs, panel.all, **QUICK | {"trigger_mode": "always_last"})
+    panel.shown.click(acted, inputs, [*panel.all, *outputs], **QUICK)
+    panel.save.click(saved, [panel.renamed, panel.title, *inputs], panel.all, **QUICK)
 
 
-def _list(found: Sequence[Conversation], current: str, deleting: str, search: str, language: Language) -> str:
+def _list(found: Sequence[Conversation], current: str, search: str, language: Language) -> str:
     if not found:
         key = "conversations_no_match" if search.strip() else "conversations_none"
         return f'<p class="vm-muted">{safe(say(language, key))}</p>'
-    items = "".join(_item(c, c.id == current, c.id == deleting, language) for c in found)
+    items = "".join(_item(c, c.id == current, language) for c in found)
     return f'<ul class="vm-past-items">{items}</ul>'
 
 
-def _item(conversation: Conversation, current: bool, deleting: bool, language: Language) -> str:
+def _item(conversation: Conversation, current: bool, language: Language) -> str:
     mark = ' aria-current="true"' if current else ""
     name = (
         f'<button type="button" class="vm-row-button" data-act="open:{safe(conversation.id)}"{mark}>'
         f'{safe(conversation.title)}</button><span class="vm-file">{safe(conversation.updated[:10])}</span>'
     )
-    if deleting:
-        sure = f'<span class="vm-editing" role="alert">{safe(say(language, "delete_sure"))}</span> '
-        yes = act_button(f"really:{conversation.id}", say(language, "delete_yes"), conversation.title)
-        return f"<li>{name}{sure}{yes} {act_button('list:', say(language, 'delete_no'), conversation.title)}</li>"
-    acts = act_button(f"rename:{conversation.id}", say(language, "rename"), conversation.title)
-    acts += " " + act_button(f"delete:{conversation.id}", say(language, "delete"), conversation.title)
-    return f"<li>{name}{acts}</li>"
+    rename = act_button(f"rename:{conversation.id}", say(language, "rename"), conversation.title)
+    words = safe(say(language, "delete"))
+    ask = (
+        f'<button type="button" class="vm-act" data-sure="ask" aria-label="{words}: {safe(conversation.title)}">'
+        f"{words}</button>"
+    )
+    yes = act_button(f"really:{conversation.id}", say(language, "delete_yes"), conversation.title)
+    return (
+        f"<li>{name}{sure_box(rename, ask, safe(say(language, 'delete_sure')), yes, say(language, 'delete_no'))}</li>"
+    )

@@ -29,6 +29,29 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "correction": ("What would be right? (optional)", "正确的说法是什么？（可不填）"),
     "correction_send": ("Send correction", "提交更正"),
     "judged": ("Noted, with the whole answer, for review.", "已连同完整回答记录，供审阅。"),
+    # Statements that the passages do not bear out
+    "left_out": (
+        "Left out, because the cited passages do not bear it out: {n}",
+        "已略去 {n} 句：所引段落中没有依据",
+    ),
+    "not_borne_out": (
+        "Not borne out by the cited passages: {n}",
+        "有 {n} 句在所引段落中没有依据",
+    ),
+    "not_held": ("Not in the passages: {what}", "段落中没有：{what}"),
+    "searched_as": ("Searched as: {question}", "检索时理解为：{question}"),
+    "conflict_values": ("These sources disagree.", "来源说法不一。"),
+    "conflict_superseded": ("A source is out of date.", "有来源已过时。"),
+    # Where to look
+    "scope": ("Search in: {what}", "检索范围：{what}"),
+    "scope_all": ("all documents", "全部文档"),
+    "scope_then": ("as in force on {date}", "以 {date} 有效版本为准"),
+    "scope_as_of": ("In force on", "有效日期"),
+    "scope_as_of_hint": (
+        "2024, 2024-05 or 2024-05-31; empty: current editions",
+        "2024、2024-05 或 2024-05-31；留空为现行版本",
+    ),
+    "scope_quotes_only": ("word for word from the documents only", "只逐字摘录原文"),
     # Conversations
     "conversations": ("Conversations", "对话记录"),
     "conversations_find": ("Find in conversations", "查找对话"),
@@ -50,6 +73,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "sources_of": ("Sources of “{question}”", "“{question}”的来源"),
     "edition_is": ("Edition {edition}", "版次 {edition}"),
     "issued_is": ("issued {date}", "{date} 发布"),
+    "source_superseded": ("Superseded by a newer edition", "已被新版取代"),
+    "source_gone": (
+        "The page cannot be shown: the document is not in the library any more.",
+        "无法显示原页：该文档已不在资料库中。",
+    ),
     "exact_lines_follow": (
         "The exact lines are marked when the answer is complete.",
         "回答完成后标出具体行。",

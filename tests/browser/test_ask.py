@@ -273,9 +273,9 @@ def test_shortcuts_are_told_and_work(open_page: Open) -> None:
 
 
 def test_conversations_are_kept_found_renamed_and_deleted(open_page: Open) -> None:
+    before = open_page()
+    ask(before, "Where are Zolvarin tablets stored?")
     page = open_page()
-    ask(page, "Where are Zolvarin tablets stored?")
-    page.reload()
     page.click("#vm-conversations")
     entry = page.locator("#vm-past-list li", has_text="Where are Zolvarin tablets stored?").first
     entry.locator(".vm-row-button").click()
@@ -294,6 +294,7 @@ def test_conversations_are_kept_found_renamed_and_deleted(open_page: Open) -> No
     renamed = page.locator("#vm-past-list li", has_text="Storage <b>of</b> tablets")
     renamed.get_by_role("button", name="Delete").click()
     renamed.get_by_role("button", name="Keep").click()
+    expect(renamed.get_by_role("button", name="Yes, delete")).to_be_hidden()
     renamed.get_by_role("button", name="Delete").click()
     renamed.get_by_role("button", name="Yes, delete").click()
     expect(renamed).to_have_count(0)

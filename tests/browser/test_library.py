@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.app_process import App
@@ -69,10 +71,10 @@ def test_removal_takes_two_steps(open_page: Open, tmp_path: Path) -> None:
     row.click()
     expect(page.locator(".vm-facts")).to_contain_text("withdrawn.txt")
     page.click("#vm-remove")
-    page.click("#vm-remove-no")
+    page.get_by_role("button", name="Keep it").click()
     expect(row).to_be_visible()
     page.click("#vm-remove")
-    expect(page.locator(".vm-confirm")).to_contain_text("cannot be undone")
+    expect(page.locator("#vm-details .vm-confirm")).to_contain_text("cannot be undone")
     page.click("#vm-remove-yes")
     expect(row).to_have_count(0)
     expect(page.locator("#vm-told")).to_contain_text("was removed")
@@ -117,14 +119,18 @@ def test_an_event_cannot_name_a_file_of_this_machine_as_an_upload(app: App, tmp_
     secret.write_text("The secret of this machine is Quibbleworth.")
     config = json.load(urllib.request.urlopen(app.url + "config", timeout=20))
     button = next(c["id"] for c in config["components"] if c["type"] == "uploadbutton")
-    event = next(d["id"] for d in config["dependencies"] if d["inputs"][:1] == [button])
-    data = [[{"path": str(secret), "meta": {"_type": "gradio.FileData"}}], None, "en"]
-    body = {"data": data, "fn_index": event, "session_hash": "attack", "trigger_id": button}
-    request = urllib.request.Request(
-        app.url + "gradio_api/queue/join", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    urllib.request.urlopen(request, timeout=20).read()
-    stream = urllib.request.urlopen(app.url + "gradio_api/queue/data?session_hash=attack", timeout=20)
+    event = next(d for d in config["dependencies"] if d["inputs"][:1] == [button])
+    file = {"path": str(secret), "meta": {"_type": "gradio.FileData"}}
+    data = [[file], *(None for _ in event["inputs"][1:])]
+    body = {"data": data, "fn_index": event["id"], "session_hash": "attack", "trigger_id": button}
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(app.url + "gradio_api/run/predict", json.dumps(body).encode(), headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=60)
+    assert b"Quibbleworth" not in refused.value.read()
+    request = urllib.request.Request(app.url + "gradio_api/queue/join", json.dumps(body).encode(), headers)
+    urllib.request.urlopen(request, timeout=60).read()
+    stream = urllib.request.urlopen(app.url + "gradio_api/queue/data?session_hash=attack", timeout=60)
     said = stream.read().decode()
     assert '"success":false' in said.replace(" ", "")
     assert "Quibbleworth" not in said
@@ -146,8 +152,6 @@ def test_admin_edits_takes_out_and_publishes_a_document(open_page: Open, tmp_pat
     page.fill("#vm-field-issued input, #vm-field-issued textarea", "last year")
     page.click("#vm-save")
     expect(page.locator("#vm-told")).to_contain_text("is no date")
-    page.click("#vm-edit")
-    page.fill("#vm-field-edition input, #vm-field-edition textarea", "3rd")
     page.fill("#vm-field-issued input, #vm-field-issued textarea", "2024-05")
     page.fill("#vm-field-collection input, #vm-field-collection textarea", "Ward sheets")
     page.locator("#vm-field-supersedes input").click()

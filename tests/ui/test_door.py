@@ -201,6 +201,7 @@ def test_page_of_another_does_not_exist(gradio: TestClient) -> None:
     zhang = {"x-who": "zhang admin"}
     assert gradio.post("/gradio_api/queue/join", json=join).json() == join
     assert gradio.post("/gradio_api/queue/join", json=join, headers=zhang).status_code == 404
+    assert gradio.post("/gradio_api/run/predict", json=join, headers=zhang).status_code == 404
     assert gradio.get("/gradio_api/queue/data?session_hash=abc", headers=zhang).status_code == 404
     assert gradio.get("/gradio_api/queue/data?session_hash=own&session_hash=abc", headers=zhang).status_code == 404
     assert gradio.get("/gradio_api/heartbeat/abc", headers=zhang).status_code == 404
@@ -213,7 +214,7 @@ def test_page_of_another_does_not_exist(gradio: TestClient) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/gradio_api/run/predict"),
+        ("POST", "/gradio_api/run/ask"),
         ("POST", "/gradio_api/api/predict"),
         ("POST", "/gradio_api/call/ask"),
         ("GET", "/gradio_api/info"),

@@ -57,6 +57,7 @@ def test_every_text_is_used_somewhere() -> None:
         "field_",
         "hint_",
         "verdict_",
+        "conflict_",
     )
     unused = [key for key in TEXTS["en"] if not re.search(f"[\"']{key}[\"']", sources) and not key.startswith(built)]
     assert unused == []

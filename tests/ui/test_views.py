@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kb.access import SINGLE
 from kb.export import as_markdown
 from kb.testing import make_hit
-from kb.types import Answer, Citation, Document, Hit, Language
+from kb.types import Answer, Citation, Conflict, Document, Hit, Language, Side, Statement
 from tests.payloads import PAYLOADS
 from ui.answer_view import Exchange, earlier, latest
 from ui.evidence_view import evidence
@@ -78,7 +79,7 @@ def test_hostile_text_stays_text_in_every_place(language: str) -> None:
         evidence(answered, spoken),
         table([document], Listing(), "", None, spoken),
         filters([document], Listing(), spoken),
-        details(document, [replace(document, id="newer", supersedes=document.id)], None, spoken),
+        details(document, [replace(document, id="newer", supersedes=document.id)], None, SINGLE, spoken),
     ]
     for html in pages:
         seen = Tags(html)
@@ -156,6 +157,33 @@ def test_answer_abstention_failure_and_stop_look_different() -> None:
     assert 'vm-found" open' not in evidence(looks["vm-done"], "en")
 
 
+def test_what_was_withheld_and_where_sources_disagree_is_told_beside_the_answer() -> None:
+    hit = make_hit("Zolvarin: at most 10 mg a day.")
+    item = done("At most 10 mg a day. [1] […]", (hit,), (cite(hit, 1, "Zolvarin: at most 10 mg a day."),))
+    assert item.answer is not None
+    left_out = Statement(f"It may be doubled to 20 mg. {HOSTILE}", (1,), "unsupported", ("20 mg",), shown=False)
+    sides = (
+        Side(cite(hit, 1, "10 mg"), "3rd", "2024", ("10 mg",)),
+        Side(replace(cite(hit, 0, "5 mg"), document="gone", title=HOSTILE), "", "2019", ("5 mg",)),
+    )
+    conflict = Conflict("values", f"The 2024 edition says 10 mg, the 2019 edition 5 mg. {HOSTILE}", sides)
+    answer = replace(item.answer, statements=(left_out,), conflicts=(conflict,), searched_as=HOSTILE)
+    seen = Tags(latest([replace(item, answer=answer)], "en"))
+    assert not {tag for tag, _ in seen.tags} & {"img", "script", "a"}
+    assert "Left out, because the cited passages do not bear it out: 1" in seen.text
+    assert "Not in the passages: 20 mg" in seen.text
+    assert "These sources disagree." in seen.text
+    assert "2019 · 5 mg" in seen.text
+    assert [button["data-page"] for button in seen.buttons()] == ["1", "1"]  # the mark, and the side that is here
+
+
+def test_superseded_source_is_marked() -> None:
+    hit = make_hit("Zolvarin: at most 10 mg a day.")
+    hit = replace(hit, document=replace(hit.document, state="superseded"))
+    item = done("At most 10 mg a day. [1]", (hit,), (cite(hit, 1, "Zolvarin: at most 10 mg a day."),))
+    assert "Superseded by a newer edition" in Tags(evidence(item, "en")).text
+
+
 def test_places_are_named_by_kind() -> None:
     assert places("en", "pdf", (3, 4, 5)) == "Pages 3–5"
     assert places("zh", "records", (7,)) == "第 7 条"
@@ -163,7 +191,7 @@ def test_places_are_named_by_kind() -> None:
 
 
 def test_table_tells_what_is_searched_by_words_only(make: Document) -> None:
-    html = details(make, [make], frozenset({"zh"}), "en")
+    html = details(make, [make], frozenset({"zh"}), SINGLE, "en")
     assert "by words" in html
     assert "3 of 5" in table([make], Listing(), "", frozenset({"en"}), "en")
 
@@ -200,8 +228,8 @@ def test_long_lists_come_in_parts(make: Document) -> None:
 
 def test_editions_lead_to_each_other(make: Document) -> None:
     older, newer = replace(make, id="1" * 16, title="First"), replace(make, id="2" * 16, supersedes="1" * 16)
-    assert f'data-act="pick:{older.id}"' in details(newer, [older, newer], None, "en")
-    superseded = details(replace(older, state="superseded"), [older, newer], None, "en")
+    assert f'data-act="pick:{older.id}"' in details(newer, [older, newer], None, SINGLE, "en")
+    superseded = details(replace(older, state="superseded"), [older, newer], None, SINGLE, "en")
     assert "Superseded by" in superseded
     assert f'data-act="pick:{newer.id}"' in superseded
 

@@ -1,0 +1,30 @@
+"""How the page's events are wired, so that no click is lost and none comes too late.
+
+Short events answer their own request (`QUICK`): no queue, no event stream that could close between two of them, and a
+click counts while the answer to the one before is still on its way. Only an answer that grows is streamed (`STREAMED`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+QUICK: Final[dict[str, Any]] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "queue": False,
+    "trigger_mode": "multiple",
+}
+STREAMED: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
+
+CLICKS: Final = """
+element.addEventListener('click', (event) => {
+  const found = event.target.closest('button[data-act]');
+  if (found) trigger(found.dataset.act.startsWith('retry:') ? 'submit' : 'click', { act: found.dataset.act });
+});
+element.addEventListener('change', (event) => {
+  const found = event.target.closest('select[data-choice]');
+  if (found) trigger('click', { act: found.dataset.choice + ':' + found.value });
+});
+"""
+"""Turns clicks on buttons with data-act into events (retry:… into a submission, whose answer is streamed), and choices
+of selects with data-choice."""

@@ -23,7 +23,7 @@ from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Box, Chunk, DocumentKind, LineRole, OutlineEntry, Page, Span
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same pages would give other chunks."""
 
 TokenCounter = Callable[[Sequence[str]], list[int]]

@@ -1,8 +1,8 @@
 """Lines in, headings out: which lines are headings, and how they nest.
 
 Three signs, strongest first: the document's own outline, a numbering (第三章, 一、, 1.2.3, Chapter, SECTION), and a
-size or capitals that set a short line apart. Each gives a rank (small = outer); the path of a line is the stack of
-headings above it. A wrong heading costs little (the line stays in the text), so doubtful lines are left as text.
+size, capitals or a bold face that set a short line apart. Each gives a rank (small = outer); the path of a line is the
+stack of headings above it. A wrong heading costs little (the line stays in the text); doubtful lines are left as text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ _NUMBERED: tuple[tuple[re.Pattern[str], int], ...] = (
 _DOTTED = re.compile(r"(\d{1,2}(?:\s?[.．]\s?\d{1,2}){0,4})(?P<end>[.．、]?)\s*(?P<title>\S.*)")
 _DOTTED_RANK = 50
 _CAPITALS_RANK = 50
+_BRACKETED_RANK = 60  # (1) 监管信息
+_BOLD_RANK = 70
+_BOLD_LINES = 3  # bold lines below one another that may be a heading; more are a paragraph
+_MOSTLY_BOLD = 0.35  # share of bold characters from which on bold says nothing
 _TAG = re.compile(r"<[^<>\s]{1,4}>\s*")  # <篇名>, in digital editions of the classics
+_BRACKETED = re.compile(r"[（(]\d{1,2}[)）]\s?(?P<title>[\u3400-\u9fff][^，。；、：:;,.]{1,19})")
 _ZH_NUMBERED = re.compile(rf"(?:[{_ZH}]{{1,3}}[、.．]|[（(][{_ZH}]{{1,3}}[)）])\s*\S")
 _MARKDOWN = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*$")
 _LEADER = re.compile(r"(?:[.．·•…‧]\s?){4,}\s*\d{1,4}\s*$|…{2,}\s*\d{1,4}\s*$")
@@ -73,6 +78,7 @@ class FlatLine:
     place: Box | None = None
     """Where it stands on the page as displayed: for citations."""
     role: LineRole = "text"
+    bold: bool = False
 
     @property
     def in_table(self) -> bool:
@@ -199,21 +205,59 @@ def _match(wanted: str, candidates: Sequence[int], keys: dict[int, str], used: s
 
 def _by_looks(lines: Sequence[FlatLine], taken: set[int], contents: Set[str], body_size: float) -> list[Heading]:
     sizes = _heading_sizes(lines, body_size)
+    bold = _bold_lines(lines)
     ranks: dict[int, int] = {}
     for i, line in enumerate(lines):
         larger = line.size >= _LARGER * body_size > 0
-        if i not in taken and not line.in_table and _could_be(line, larger):
-            rank = _rank(line, sizes, body_size)
+        if i not in taken and not line.in_table and _could_be(line, larger or i in bold):
+            rank = _rank(line, sizes, body_size, bold=i in bold)
             if _key(line.text) in contents:
                 rank = _CONTENTS_RANK if rank is None else rank
-            if rank is not None and (larger or not (_wraps(lines, i) or _in_cell(lines, i))):
+            wraps = _goes_on_plain if i in bold else _wraps
+            if rank is not None and (larger or not (wraps(lines, i) or _in_cell(lines, i))):
                 ranks[i] = rank
     _drop_lists(ranks, lines)
     _drop_title(ranks, taken)
-    return list(_merged(ranks, lines))
+    return list(_merged(ranks, lines, bold))
 
 
-def _could_be(line: FlatLine, larger: bool) -> bool:
+def _bold_lines(lines: Sequence[FlatLine]) -> set[int]:
+    """Bold lines that may be headings: not those of paragraphs, nor any where much of the text is bold."""
+    total = sum(len(line.text) for line in lines)
+    if sum(len(line.text) for line in lines if line.bold) > _MOSTLY_BOLD * total:
+        return set()
+    found: set[int] = set()
+    run: list[int] = []
+    for i, line in enumerate((*lines, FlatLine("", 0, None, 0))):
+        if run and (not line.bold or line.page != lines[i - 1].page or _is_numbered(line.text)):
+            found.update(run if len(run) <= _BOLD_LINES else ())
+            run = []
+        if line.bold:
+            run.append(i)
+    return found
+
+
+def _goes_on_plain(lines: Sequence[FlatLine], i: int) -> bool:
+    """Whether text in the usual face goes on from a bold line in mid-sentence."""
+    following = lines[i + 1] if i + 1 < len(lines) else None
+    return following is not None and not following.bold and _is_full(lines, i) and following.text[:1].islower()
+
+
+def _goes_on_bold(lines: Sequence[FlatLine], i: int, bold: Set[int]) -> bool:
+    """Whether a bold line is the second line of a heading: of its size, below a line that was full."""
+    return i - 1 in bold and _is_full(lines, i - 1) and abs(lines[i].size - lines[i - 1].size) < 0.1 * lines[i].size
+
+
+def _is_full(lines: Sequence[FlatLine], i: int) -> bool:
+    """Whether the line reaches as far right as those around it, so that it may go on in the next."""
+    line = lines[i]
+    if line.box is None:
+        return False
+    right = max((x.box[2] for x in lines[max(0, i - 6) : i + 7] if x.box and x.page == line.page), default=0.0)
+    return line.box[2] > right - 8 * max(line.size, 6)
+
+
+def _could_be(line: FlatLine, stands_out: bool) -> bool:
     """Short, with letters, and not reading like a sentence."""
     text = line.text.strip()
     width = sum(2 if c > "\u2e80" else 1 for c in text)
@@ -221,7 +265,7 @@ def _could_be(line: FlatLine, larger: bool) -> bool:
         return False
     if _ZH_NUMBERED.match(text) and len(text) <= 24 and text[-1] == "。":
         return "。" not in text[:-1]
-    if _SENTENCE_END.search(text) and not (larger and text[-1] in ":："):
+    if _SENTENCE_END.search(text) and not (stands_out and text[-1] in ":：?？"):
         return False
     return "。" not in text and not (len(text) > 20 and re.search("[，；]", text))
 
@@ -231,7 +275,7 @@ def _balanced(text: str) -> bool:
     return all(text.count(a) + text.count(b) == text.count(c) + text.count(d) for a, b, c, d in ("(（)）", "[【]】"))
 
 
-def _rank(line: FlatLine, sizes: dict[float, int], body_size: float) -> int | None:
+def _rank(line: FlatLine, sizes: dict[float, int], body_size: float, *, bold: bool) -> int | None:
     text = line.text.replace("\t", " ", 1).strip()
     if "\t" in text:
         return None  # cells of a table row
@@ -244,17 +288,19 @@ def _rank(line: FlatLine, sizes: dict[float, int], body_size: float) -> int | No
         title = dotted["title"]
         depth = len(re.split(r"[.．]", dotted[1]))
         chinese = title[0] > "\u2e80"
-        latin = title[0].isupper() and (depth > 1 or larger or _capitals(title) or dotted["end"] == "")
+        latin = title[0].isupper() and (depth > 1 or larger or bold or _capitals(title) or dotted["end"] == "")
         loose = dotted["end"] == "" and depth == 1  # '5 毫克' is no heading, '5 WARNINGS' is
         if chinese and not loose and title[0] not in "，。、；：）)年月日":
             return _DOTTED_RANK + depth - 1
-        if latin and (not loose or _capitals(title) or larger) and len(title.split()) <= 14:
+        if latin and (not loose or _capitals(title) or larger or bold) and len(title.split()) <= 14:
             return _DOTTED_RANK + depth - 1
     if larger:
         return sizes.get(round(line.size, 0), _SIZE_RANK + 9)
     if _capitals(text) and line.box is not None:
         return _CAPITALS_RANK
-    return None
+    if _BRACKETED.fullmatch(text) and line.box is not None:
+        return _BRACKETED_RANK
+    return _BOLD_RANK if bold else None
 
 
 def _capitals(text: str) -> bool:
@@ -326,7 +372,7 @@ def _on_page(lines: Sequence[FlatLine], i: int) -> Sequence[FlatLine]:
 def _drop_lists(ranks: dict[int, int], lines: Sequence[FlatLine]) -> None:
     """Numbered lines that follow one another with nothing between are a list, not headings."""
     for i in sorted(ranks):
-        if ranks[i] < _DOTTED_RANK:
+        if ranks[i] < _DOTTED_RANK or ranks[i] == _BOLD_RANK:
             continue
         run = [i]
         while run[-1] + 1 in ranks and ranks[run[-1] + 1] == ranks[i]:
@@ -348,7 +394,7 @@ def _drop_title(ranks: dict[int, int], taken: set[int]) -> None:
         del ranks[i]
 
 
-def _merged(ranks: dict[int, int], lines: Sequence[FlatLine]) -> list[Heading]:
+def _merged(ranks: dict[int, int], lines: Sequence[FlatLine], bold: Set[int]) -> list[Heading]:
     """Headings; neighbouring lines of one unnumbered heading become one."""
     found: list[Heading] = []
     for i in sorted(ranks):
@@ -357,10 +403,10 @@ def _merged(ranks: dict[int, int], lines: Sequence[FlatLine]) -> list[Heading]:
         if (
             last is not None
             and last.last == i - 1
-            and last.rank == ranks[i]
-            and (last.rank >= _SIZE_RANK and not _is_numbered(lines[i].text))
-            and lines[i].page == lines[i - 1].page
             and last.last - last.first < 3
+            and lines[i].page == lines[i - 1].page
+            and not _is_numbered(lines[i].text)
+            and (_goes_on_bold(lines, i, bold) if ranks[i] == _BOLD_RANK else last.rank == ranks[i] >= _SIZE_RANK)
         ):
             glue = "" if last.title[-1] > "\u2e80" else " "
             found[-1] = Heading(last.first, i, last.rank, last.title + glue + title)

@@ -179,7 +179,7 @@ def _joined(pieces: Sequence[Piece]) -> tuple[list[Line], list[list[tuple[float,
             apart = piece.x0 - before.x1 > piece.size
             text += (CELL if apart else " ") + piece.text
             cells = [*cells, (piece.x0, piece.x1)] if apart else [*cells[:-1], (cells[-1][0], piece.x1)]
-        lines.append(Line(text, box, round(group[0].size, 2)))
+        lines.append(Line(text, box, round(group[0].size, 2), bold=all(piece.bold for piece in group)))
         edges.append(cells)
         at = end
     return lines, edges

@@ -44,7 +44,7 @@ def _flat(page: Page) -> Iterator[FlatLine]:
         head, _, rest = text.partition("\t")
         if line.role == "text" and rest and _ITEM.fullmatch(head + " "):
             text = f"{head} {rest}"  # the gap behind a bullet parts no cells
-        yield FlatLine(text, page.number, upright, line.size, line.box, line.role)
+        yield FlatLine(text, page.number, upright, line.size, line.box, line.role, line.bold)
 
 
 def _comparable(lines: Sequence[FlatLine]) -> list[FlatLine]:

@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 from array import array
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -42,6 +43,19 @@ _get_char_box = function(
 _get_cell_box = function(
     "FPDFText_GetLooseCharBox", ctypes.c_int, _Address, ctypes.c_int, _Address
 )  # FS_RECTF: l, t, r, b
+
+
+_get_font = function(
+    "FPDFText_GetFontInfo", ctypes.c_ulong, _Address, ctypes.c_int, _Address, ctypes.c_ulong, _Address
+)  # name to buffer, flags
+_FONT_NAME = 80
+_BOLD = re.compile("bold|black|heavy|demi|[-_,. ]bd|黑体|simhei|heiti|粗", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _is_bold(name: bytes) -> bool:
+    """Whether a font is a bold one, by its name: pdfium derives one and the same weight for both faces of many."""
+    return bool(_BOLD.search(name.decode("utf-8", "ignore")))
 
 
 class Refused(Exception):
@@ -164,7 +178,7 @@ def _page(pdf: Any, index: int, label: str, most: int, before: Before) -> tuple[
     finally:
         raw.FPDF_ClosePage(page)
     note = f"cut at {most:,} of {found:,} characters (max_page_chars)" if found > most else ""
-    shown = [[line.text, line.box, line.size, line.role] for line in arranged.lines]
+    shown = [[line.text, line.box, line.size, line.role, line.bold] for line in arranged.lines]
     facts["garbled"] = garbled("\n".join(line.text for line in arranged.lines))
     facts["tables"] = arranged.tables
     return _frame(index, label, width, height, note=note, lines=shown, **facts), arranged.before
@@ -218,6 +232,14 @@ def _characters(textpage: Any, count: int, crop: Box, rotation: int) -> Characte
             return left[index], bottom[index], right[index], top[index]
         return _displayed((cell[0], cell[3], cell[2], cell[1]), crop, rotation)
 
+    name = ctypes.create_string_buffer(_FONT_NAME)
+    name_at, is_bold = ctypes.addressof(name), _is_bold
+
+    def bold(index: int) -> bool:
+        original = index if kept is None else kept[index]
+        length = _get_font(handle, original, name_at, _FONT_NAME, None)
+        return is_bold(name.raw[: min(length, _FONT_NAME)]) if length > 1 else False
+
     kept = _visible(left, right, bottom, top, crop)
     if kept is not None:
         text = "".join(text[i] for i in kept)
@@ -225,7 +247,7 @@ def _characters(textpage: Any, count: int, crop: Box, rotation: int) -> Characte
     if rotation or crop[0] or crop[1]:
         turned = [_displayed(box, crop, rotation) for box in zip(left, bottom, right, top, strict=True)]
         left, bottom, right, top = (array("d", (box[k] for box in turned)) for k in range(4))
-    return Characters(text, left, right, bottom, top, cell_box)
+    return Characters(text, left, right, bottom, top, cell_box, bold)
 
 
 def _text(textpage: Any, handle: int | None, count: int) -> str:

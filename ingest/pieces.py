@@ -42,6 +42,8 @@ class Characters:
     top: Sequence[float]
     cell: Callable[[int], Box]
     """The box of a character's whole cell (ascent to descent), by index: its height is the font's size."""
+    bold: Callable[[int], bool] = lambda _: False
+    """Whether a character is set in a bold face, by index."""
 
 
 Place = tuple[int, Cell]
@@ -65,6 +67,7 @@ class Piece:
     size: float
     line: int
     place: Place | None = None
+    bold: bool = False
     rows: tuple[Line, ...] = ()
     """The rows of a whole table, for which this piece stands in the order of the page."""
     x0: float = field(init=False)
@@ -293,7 +296,9 @@ def _line_size(c: Characters, start: int, end: int) -> float:
 def _piece(
     c: Characters, words: list[Word], start: int, end: int, size: float, line: int, place: Place | None
 ) -> Piece:
-    piece = Piece(words, min(c.bottom[start:end]), max(c.top[start:end]), size, line, place)
+    last = start + len(c.text[start:end].rstrip()) - 1
+    bold = c.bold(start) and c.bold(last)
+    piece = Piece(words, min(c.bottom[start:end]), max(c.top[start:end]), size, line, place, bold)
     # Words know only where they begin and end; text that runs up the page is widest in between.
     piece.x0, piece.x1 = min(c.left[start:end]), max(c.right[start:end])
     return piece
@@ -313,7 +318,7 @@ def _rejoined(pieces: Iterable[Piece]) -> list[Piece]:
         if first.x0 - last.x1 < 0.15 * max(before.size, piece.size):
             words = [*before.words[:-1], Word(last.text + first.text, last.x0, first.x1), *piece.words[1:]]
         low, high = min(before.y0, piece.y0), max(before.y1, piece.y1)
-        whole[-1] = Piece(words, low, high, max(before.size, piece.size), before.line, before.place)
+        whole[-1] = Piece(words, low, high, max(before.size, piece.size), before.line, before.place, before.bold)
     return whole
 
 
@@ -345,7 +350,7 @@ def split_line_numbers(pieces: list[Piece], last_number: int | None) -> tuple[li
         return pieces, []
     numbers = [Piece(p.words[:1], p.y0, p.y1, p.size, -p.line - 1) for p in chain]
     text = [
-        Piece(p.words[1:], p.y0, p.y1, p.size, p.line, p.place) if id(p) in chosen else p
+        Piece(p.words[1:], p.y0, p.y1, p.size, p.line, p.place, p.bold) if id(p) in chosen else p
         for p in pieces
         if id(p) not in chosen or len(p.words) > 1
     ]

@@ -11,7 +11,7 @@ import math
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from kb.errors import ReadError
 from kb.settings import OcrWhen
 from kb.types import Box, Line, LineRole, OutlineEntry, Page
 
-_LAYOUT_VERSION = 4  # raised whenever ingest.layout or ingest.pdf_child would give other lines
+_LAYOUT_VERSION = 5  # raised whenever ingest.layout or ingest.pdf_child would give other lines
 _WALL = 3.0  # wall limit over CPU limit: the machine may be busy
 _SOME_IMAGE = 0.05  # share of a page without text that images cover before it is taken for a scan
 _MOSTLY_IMAGE = 0.5  # the same for a page with a few letters, a stamp or a page number
@@ -246,7 +246,10 @@ def _page(page: dict[str, Any], number: int, reader: str) -> _Read:
     try:
         if int(page["number"]) != number:
             raise ValueError(page["number"])
-        lines = tuple(Line(str(text), _box(box), float(size), _role(role)) for text, box, size, *role in page["lines"])
+        lines = tuple(
+            Line(str(text), _box(box), float(size), _role(role), bold is True)
+            for text, box, size, role, bold in page["lines"]
+        )
         read = Page(
             number,
             lines,
@@ -270,9 +273,9 @@ def _tail(tail: dict[str, Any]) -> Tail:
         return Tail()  # it is only an extra
 
 
-def _role(role: Sequence[Any]) -> LineRole:
+def _role(role: Any) -> LineRole:
     roles: tuple[LineRole, ...] = ("head", "row", "note")
-    return next((known for known in roles if role and role[0] == known), "text")
+    return next((known for known in roles if role == known), "text")
 
 
 def _box(box: Any) -> Box | None:

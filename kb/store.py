@@ -617,8 +617,10 @@ def _page(row: Any) -> Page:
 
 
 def _line_row(line: Line) -> list[object]:
-    """A line as it is stored; most lines are plain text and need no role."""
+    """A line as it is stored; most lines are plain text and need neither role nor weight."""
     row: list[object] = [line.text, line.box and _rounded(line.box), round(line.size, 2)]
+    if line.bold:
+        return [*row, line.role, True]
     return row if line.role == "text" else [*row, line.role]
 
 

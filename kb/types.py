@@ -34,6 +34,8 @@ class Line:
     size: float = 0.0
     """Height of the line's characters in points; 0 when unknown. Headings stand out by it."""
     role: LineRole = "text"
+    bold: bool = False
+    """Set in a bold face, or in one that stands for it (黑体); headings stand out by it. False when unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ingest.chunk import chunk_pages
 from ingest.clean import clean_pages
+from ingest.paragraphs import headed_lines
 from kb.types import Chunk, Line, OutlineEntry, Page
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ingest_chunks.json"
@@ -257,3 +258,21 @@ def test_golden_chunks() -> None:
 
 if __name__ == "__main__":
     GOLDEN.write_text(golden_chunks(), encoding="utf-8")
+
+
+def weighted(*lines: tuple[str, bool]) -> list[Page]:
+    """Lines of one size below one another; (text, whether it is bold)."""
+    made = [Line(text, (50, 700 - 14 * i, 300, 710 - 14 * i), 10, bold=bold) for i, (text, bold) in enumerate(lines)]
+    return [Page(1, tuple(made), 400, 800)]
+
+
+def test_a_bold_line_is_a_heading_and_a_bold_paragraph_is_none() -> None:
+    """Labels of drugs set 'Directions' in bold and no larger: without it a dose stands under nothing."""
+    text = [("Take one tablet every six hours with a glass of water and", False)] * 4
+    pages = weighted(("Uses", True), *text, ("Directions for use in", True), ("children", True), *text)
+    assert [heading.title for heading in headed_lines(pages, (), "pdf")[1]] == [
+        "Uses",
+        "Directions for use in children",
+    ]
+    warning = [("This medicine may cause sleepiness and must", True)] * 5
+    assert headed_lines(weighted(*warning, *text, *text, *text), (), "pdf")[1] == []

@@ -264,7 +264,8 @@ def send(frame):
     data = json.dumps(frame).encode()
     os.write(1, len(data).to_bytes(4, "big") + data)
 head = {"head": {"pages": 3, "outline": [], "metadata": {}}}
-def page(n): return {"page": {"number": n, "label": "", "width": 1, "height": 1, "note": "", "lines": [["x", None, 0]]}}
+line = ["x", None, 0, "text", False]
+def page(n): return {"page": {"number": n, "label": "", "width": 1, "height": 1, "note": "", "lines": [line]}}
 """
 
     def start(path: Path, limits: ReadLimits, first_page: int) -> subprocess.Popen[bytes]:
@@ -334,3 +335,12 @@ def test_columns_stay_apart_where_the_line_is_full_of_narrow_letters(write) -> N
     texts[11] = Text(215, 540 - 14 * 3, "it lit its little illicit tilt still i", 8)
     rows = [text for i in range(8) for text in (texts[i], texts[8 + i])]
     assert texts_of(pages_of(write([Sheet(rows)]))[0]) == [text.text for text in texts]
+
+
+def test_a_bold_face_is_told(tmp_path: Path) -> None:
+    """Headings that are no larger than the text can only be told by it."""
+    content = b"BT 1 0 0 1 50 500 Tm /F1 10 Tf (Directions) Tj ET BT 1 0 0 1 50 480 Tm /F1 10 Tf (Take one.) Tj ET"
+    made = pdf([Sheet(content=content)]).replace(b"/BaseFont /Helvetica ", b"/BaseFont /Helvetica-Bold ")
+    for name, bytes_, bold in (("bold.pdf", made, True), ("plain.pdf", pdf([Sheet(content=content)]), False)):
+        (tmp_path / name).write_bytes(bytes_)
+        assert [line.bold for line in pages_of(tmp_path / name)[0].lines] == [bold, bold]

@@ -1,4 +1,4 @@
-"""A small language model from nothing: a tokenizer trained on the texts, a Qwen2 of chosen size, and where it starts.
+"""A small language model from nothing: a tokenizer trained on the texts, a Llama of chosen size, and where it starts.
 
 A model of a million parameters learns to copy from its prompt only after millions of tokens, because the two-step
 circuit that copies (attend to what followed the same words before; Olsson et al., "In-context Learning and Induction
@@ -68,11 +68,14 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, context: int) -> Any:
 
 
 def write_new_model(folder: Path, tokenizer: Any, size: Size, *, seed: int, induction: bool = True) -> int:
-    """Make a Qwen2 of that size and save it with its tokenizer; returns its number of parameters."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    """Make a Llama of that size and save it with its tokenizer; returns its number of parameters.
+
+    Llama with biases, not Qwen2: for Qwen2 folders transformers 5 sets Qwen's own tokenizer in place of the saved one.
+    """
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    config = Qwen2Config(  # type: ignore[call-arg]  # head_dim is read, though not declared
+    config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=size.width,
         intermediate_size=size.inner,
@@ -80,6 +83,7 @@ def write_new_model(folder: Path, tokenizer: Any, size: Size, *, seed: int, indu
         num_attention_heads=size.heads,
         num_key_value_heads=size.heads,
         head_dim=size.head_width,
+        attention_bias=True,
         max_position_embeddings=size.context,
         rope_parameters={"rope_type": "default", "rope_theta": size.theta},
         tie_word_embeddings=True,
@@ -87,7 +91,7 @@ def write_new_model(folder: Path, tokenizer: Any, size: Size, *, seed: int, indu
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
-    model = Qwen2ForCausalLM(config)
+    model = LlamaForCausalLM(config)
     if induction:
         start_with_induction(model, size, seed=seed)
     model.save_pretrained(folder)

@@ -79,7 +79,7 @@ def told(error: OSError, run: Path) -> KBError:
     good = newest_complete(run)
     kept = f"{good.name} is intact" if good else "no checkpoint was complete yet"
     if error.errno == errno.ENOSPC:
-        return DiskFull(f"The disk of {run} is full; {kept}. Free space, then run it again with --resume.")
+        return DiskFull(f"The disk of {run} is full; {kept}. Free space, then resume it (`vademecum train resume`).")
     return KBError(f"A checkpoint could not be written to {run}: {error.strerror or error}; {kept}.")
 
 
@@ -91,7 +91,7 @@ def check_room(run: Path, needed: int) -> None:
         kept = f"{good.name} is intact" if good else "no checkpoint was complete yet"
         raise DiskFull(
             f"A checkpoint needs about {needed >> 20} MiB and the disk of {run} has {free >> 20}; {kept}. "
-            "Free space, then run it again with --resume."
+            "Free space, then resume it (`vademecum train resume`)."
         )
 
 

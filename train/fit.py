@@ -1,8 +1,8 @@
 """Carry out a run: packed rows and a model folder in, checkpoints and a final model out. transformers' Trainer trains.
 
 Ours are four things around it: logits are computed only where a token carries loss; a checkpoint is sealed or absent
-(train.checkpoints); a loss or weight that is no finite number stops the run before it is saved; progress goes to the
-run's row. The same code runs in one process and under DeepSpeed's launcher (train.launch), on GPUs and on CPUs.
+(train.checkpoints); a loss or weight that is no finite number stops the run before it is saved; progress goes to
+metrics.jsonl in the run's folder. The same code runs in one process and in several (train.launch), on GPUs and on CPUs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from kb.errors import KBError, UsageError
 from train import checkpoints
 from train.deepspeed_config import deepspeed_config, prepare_distributed
 from train.packing import IGNORED, Encoded, Packed, collate
-from train.recipe import Plan, Recipe
+from train.recipe import Plan
+from train.runs import METRICS, Progress
+from train.templates import ROLES_TEMPLATE
 
 FINAL = "final"
-METRICS = "metrics.jsonl"
+CANCEL = "cancel"
+"""A file of this name in the run's folder asks it to stop after the present step."""
 _HELD_OUT_ROWS = 64
 
 
@@ -34,36 +37,20 @@ class NotFinite(KBError):
     """The loss or a weight is no finite number; the last good checkpoint is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a run is."""
-
-    step: int
-    steps: int
-    loss: float
-    learning_rate: float
-    trained_tokens: int
-    tokens: int
-    seconds: float
-    memory_mb: float
-
-    @property
-    def eta_s(self) -> float:
-        return self.seconds / self.step * (self.steps - self.step) if self.step else 0.0
-
-
-Report = Callable[[Progress], bool]
-"""Told of progress by the first process; False asks the run to stop."""
+Report = Callable[[Progress], None]
+"""Told of progress, in the first process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended: the steps done, the final model, the loss on held-out rows before and after."""
+    """How a run ended: the steps done, the final model (not of a stopped run), the loss on held-out rows."""
 
     steps: int
     stopped: bool
-    model: Path
+    model: Path | None
     held_out_loss: float | None
+    held_out_loss_before: float | None
+    """Of the model it started from; not known of a run that was resumed before it was measured."""
 
 
 class _Rows(Dataset[list[Encoded]]):
@@ -141,7 +128,7 @@ class _Trainer(Trainer):
                 raise
             raise checkpoints.DiskFull(
                 f"A checkpoint could not be written to {self._run} ({str(error).splitlines()[0]}). "
-                "Free disk space, then run it again with --resume."
+                "Free disk space, then resume it (`vademecum train resume`)."
             ) from error
         self._wait_for_all()
         if self.args.should_save:
@@ -170,17 +157,28 @@ def _checkpoint_bytes(model: torch.nn.Module) -> int:
 
 
 class _Teller(TrainerCallback):
-    """Writes metrics.jsonl and reports; stops the run when asked to."""
+    """Writes metrics.jsonl and reports; stops the run when asked to; the last step is kept as a checkpoint."""
 
-    def __init__(self, run: Path, report: Report | None, before_s: float) -> None:
-        self._file = run / METRICS
+    def __init__(self, run: Path, report: Report | None, before: Mapping[str, Any]) -> None:
+        self._run = run
         self._report = report
-        self._started = time.monotonic() - before_s
+        self._before = before
+        self._started = time.monotonic()
         self.trainer: _Trainer | None = None
         self.stopped = False
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._started = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        wanted = state.is_world_process_zero and (self._run / CANCEL).exists()
+        if state.global_step >= state.max_steps:
+            control.should_save = control.should_log = True
+        elif _first_says(wanted):
+            self.stopped = control.should_save = control.should_log = control.should_training_stop = True
+
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if "loss" not in (logs or {}):
+        if "loss" not in (logs or {}) or not state.is_world_process_zero:
             return
         assert self.trainer is not None
         processes = self.trainer.accelerator.num_processes
@@ -189,30 +187,25 @@ class _Teller(TrainerCallback):
             steps=state.max_steps,
             loss=float(logs["loss"]),
             learning_rate=float(logs.get("learning_rate", 0.0)),
-            trained_tokens=self.trainer.seen_trained * processes,
-            tokens=self.trainer.seen * processes,
-            seconds=time.monotonic() - self._started,
+            trained_tokens=self._before.get("trained_tokens", 0) + self.trainer.seen_trained * processes,
+            tokens=self._before.get("tokens", 0) + self.trainer.seen * processes,
+            seconds=self._before.get("seconds", 0.0) + time.monotonic() - self._started,
             memory_mb=_memory_mb(),
         )
-        keep_on = True
-        if state.is_world_process_zero:
-            row = {name: getattr(progress, name) for name in Progress.__dataclass_fields__}
-            row["grad_norm"] = logs.get("grad_norm")
-            with self._file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            keep_on = self._report(progress) if self._report else True
-        if not _all_agree(keep_on):
-            self.stopped = True
-            control.should_save = True
-            control.should_training_stop = True
+        row = {name: getattr(progress, name) for name in Progress.__dataclass_fields__}
+        row["grad_norm"] = float(logs["grad_norm"]) if logs.get("grad_norm") is not None else None
+        with (self._run / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        if self._report:
+            self._report(progress)
 
 
-def _all_agree(keep_on: bool) -> bool:
-    """The first process decides for all."""
+def _first_says(wanted: bool) -> bool:
+    """What the first process wants, in all."""
     if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
-        return keep_on
+        return wanted
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    flag = torch.tensor([int(keep_on)], device=device)
+    flag = torch.tensor([int(wanted)], device=device)
     torch.distributed.broadcast(flag, 0)
     return bool(flag.item())
 
@@ -234,27 +227,39 @@ def fit(plan: Plan, report: Report | None = None, *, resume: bool = False) -> Re
     if recipe.zero:
         prepare_distributed()
     arguments = _arguments(plan)
-    checkpoints.clear_unfinished(plan.folder) if arguments.should_save else None
+    if arguments.should_save:
+        checkpoints.clear_unfinished(plan.folder)
     tokenizer = load_tokenizer(plan.base)
-    model = _model(plan, tokenizer)
-    rows = Packed.load(plan.folder / "data" / "train")
-    teller = _Teller(plan.folder, report, _seconds_before(plan.folder) if resume else 0.0)
+    if plan.facts.get("template") == "roles":
+        tokenizer.chat_template = ROLES_TEMPLATE
+    last = checkpoints.newest_complete(plan.folder) if resume else None
+    teller = _Teller(plan.folder, report, _point_at(plan.folder, last))
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     trainer = _Trainer(
         plan.folder,
-        model=model,
+        model=_model(plan, tokenizer),
         args=arguments,
-        train_dataset=_Rows(rows),
+        train_dataset=_Rows(Packed.load(plan.folder / "data" / "train")),
         data_collator=lambda batch: collate(batch, pad, packed=plan.packed),
         callbacks=[teller],
     )
     teller.trainer = trainer
-    last = checkpoints.newest_complete(plan.folder) if resume else None
+    before = _before(plan, trainer, pad) if last is None and recipe.zero != 3 else None
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    held_out = None if teller.stopped else held_out_loss(trainer.model_wrapped, plan, pad)
+    if teller.stopped:
+        return Result(trainer.state.global_step, True, None, None, before)
+    held_out = held_out_loss(trainer.model_wrapped, plan, pad)
     final = plan.folder / FINAL
     _save_final(trainer, tokenizer, final)
-    return Result(trainer.state.global_step, teller.stopped, final, held_out)
+    return Result(trainer.state.global_step, False, final, held_out, before)
+
+
+def _before(plan: Plan, trainer: _Trainer, pad: int) -> float | None:
+    """The loss of the model that the run starts from. Under ZeRO-3 no process has it whole."""
+    model = trainer._weights().to(trainer.args.device)
+    found = held_out_loss(model, plan, pad)
+    model.train()
+    return found
 
 
 def _arguments(plan: Plan) -> TrainingArguments:
@@ -277,8 +282,8 @@ def _arguments(plan: Plan) -> TrainingArguments:
         neftune_noise_alpha=recipe.neftune or None,
         bf16=recipe.precision == "bf16",
         fp16=recipe.precision == "fp16",
-        gradient_checkpointing=recipe.recompute,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.recompute else None,
+        activation_checkpointing=recipe.recompute,
+        activation_checkpointing_kwargs={"use_reentrant": False} if recipe.recompute else None,
         logging_steps=recipe.log_every,
         logging_first_step=True,
         logging_nan_inf_filter=False,
@@ -336,6 +341,7 @@ def _model(plan: Plan, tokenizer: Any) -> Any:
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=half
         )
     model = load_weights(plan.base, half if recipe.lora else torch.float32, **more)
+    _end_with(model, tokenizer.eos_token_id)
     if recipe.lora is None:
         return model
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
@@ -359,6 +365,13 @@ def _model(plan: Plan, tokenizer: Any) -> Any:
     )
 
 
+def _end_with(model: Any, end: int) -> None:
+    """Generation stops at the token that training teaches to end with, and where it stopped before."""
+    known = model.generation_config.eos_token_id
+    ends = [] if known is None else known if isinstance(known, list) else [known]
+    model.generation_config.eos_token_id = sorted({*ends, end}) if {*ends, end} != {end} else end
+
+
 def _save_final(trainer: _Trainer, tokenizer: Any, final: Path) -> None:
     part = final.with_name(FINAL + ".part")
     if trainer.args.should_save:
@@ -371,6 +384,7 @@ def _save_final(trainer: _Trainer, tokenizer: Any, final: Path) -> None:
         trainer.save_model(str(part))
         if trainer.args.should_save:
             tokenizer.save_pretrained(part)
+            (part / "training_args.bin").unlink(missing_ok=True)  # a pickle, which no one needs
             part.rename(final)
     except OSError as error:
         raise checkpoints.told(error, final.parent) from error
@@ -398,15 +412,17 @@ def held_out_loss(model: Any, plan: Plan, pad: int) -> float | None:
     return total / count if count and math.isfinite(total) else None
 
 
-def _seconds_before(run: Path) -> float:
-    """Training seconds that earlier, killed tries of the run have spent."""
+def _point_at(run: Path, checkpoint: Path | None) -> dict[str, Any]:
+    """The point of the curves at which the checkpoint was written: what earlier tries have spent."""
+    if checkpoint is None:
+        return {}
+    step = int(checkpoint.name.rpartition("-")[2])
+    found: dict[str, Any] = {}
     try:
-        last = (run / METRICS).read_text(encoding="utf-8").rstrip().rsplit("\n", 1)[-1]
-        return float(json.loads(last)["seconds"])
+        for line in (run / METRICS).read_text(encoding="utf-8").splitlines(keepends=True):
+            point = json.loads(line) if line.endswith("\n") else {"step": step + 1}
+            if point["step"] <= step:
+                found = point
     except (OSError, ValueError, KeyError):
-        return 0.0
-
-
-def worth_resuming(recipe: Recipe, folder: Path) -> bool:
-    """Whether a whole checkpoint waits there."""
-    return recipe.save_every > 0 and checkpoints.newest_complete(folder) is not None
+        return {}
+    return found

@@ -170,7 +170,7 @@ def card(row: Mapping[str, Any]) -> str:
         f"- trained on: {data.get('name', '')} version {data.get('version', '')} (SHA-256 {data.get('hash', '')})",
         *(f"- {name.replace('_', ' ')}: {value}" for name, value in result.items()),
         "",
-        "Not evaluated here: see `vademecum models evaluate`. Answers from it are drafts for a clinician to check.",
+        "This says how it was made, not how good it is. Its answers are drafts for a clinician to check.",
         "lineage.json has every argument, the environment and a hash of every file.",
         "",
     ]

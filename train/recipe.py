@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb.errors import UsageError
+from train.runs import RunKind
 
-RunKind = Literal["pretrain", "sft"]
 Precision = Literal["fp32", "bf16", "fp16"]
 RUN_FILE = "run.json"
 
@@ -70,14 +70,14 @@ class Recipe:
         if self.hostfile and not Path(self.hostfile).is_file():
             raise UsageError(f"There is no hostfile {self.hostfile}. Lines read `host slots=N`.")
         if self.lora and self.lora.quantised:
-            _check_quantised(self.zero, cuda=cuda)
+            _check_quantised(self.zero)
 
 
-def _check_quantised(zero: int, *, cuda: bool) -> None:
+def _check_quantised(zero: int) -> None:
     from importlib.util import find_spec
 
-    if not cuda or find_spec("bitsandbytes") is None:
-        raise UsageError("QLoRA needs a CUDA GPU and the package bitsandbytes, which is not here. Use --lora.")
+    if find_spec("bitsandbytes") is None:
+        raise UsageError("QLoRA needs the package bitsandbytes, which is not installed. Use --lora.")
     if zero == 3:
         raise UsageError("4-bit weights are not sharded by ZeRO-3. Use --zero 2 with --qlora, or --lora.")
 

@@ -38,7 +38,7 @@ class Run:
 
     kind: RunKind
     name: str
-    """Of the model it makes."""
+    """Of the model it makes; the run's id where none is given."""
     base: str
     """Name of a model here, or path, that it starts from."""
     base_hash: str
@@ -125,9 +125,9 @@ class Runs:
             assert inserted.inserted_primary_key is not None
             number = int(inserted.inserted_primary_key[0])
             run_id = f"{run.kind}-{number}"
-            named = {"id": run_id, "folder": f"runs/{run_id}"}
+            named = {"id": run_id, "folder": f"runs/{run_id}", "name": run.name or run_id}
             connection.execute(sa.update(runs).where(runs.c.number == number).values(named))
-            detail = {"kind": run.kind, "dataset": run.dataset_version, "model": run.name}
+            detail = {"kind": run.kind, "dataset": run.dataset_version, "model": run.name or run_id}
             audit.append(connection, principal, "trained", run_id, **detail)
         folder = self._store.home / "runs" / run_id
         folder.mkdir(parents=True, exist_ok=True)

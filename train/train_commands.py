@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from train import run_commands
+from train import run_commands, sft_commands
 
 
 def register(app: typer.Typer) -> None:
     """Mount the verbs on `app`."""
     train = typer.Typer(no_args_is_help=True, help="Train models on your own library; what was trained, and how.")
+    train.command("sft")(sft_commands.sft)
+    train.command("resume")(sft_commands.resume)
     train.command("runs")(run_commands.list_runs)
     train.command("cancel")(run_commands.cancel)
     app.add_typer(train, name="train")

@@ -155,13 +155,14 @@ def _generated(
 
 
 def _prompt(question: str, hits: Sequence[Hit], history: Sequence[Turn], model: BaseChatModel) -> Prompt:
-    from kb.prompts import build_prompt, fit_prompt
+    from kb.prompt_formats import APP, word
+    from kb.prompts import build_prompt
 
     limit = getattr(model, "prompt_tokens", None)
     count = getattr(model, "count_tokens", None)
     if limit is None or count is None:
         return build_prompt(question, hits, history)
-    return fit_prompt(question, hits, history, count=count, limit=limit)
+    return word(question, hits, history, getattr(model, "prompt_format", APP), count=count, limit=limit)
 
 
 def _checked(

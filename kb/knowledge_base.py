@@ -26,6 +26,7 @@ from kb.home import HomeLock, check_home
 from kb.index import DamagedIndex, LocalIndex
 from kb.quality import ReadQuality, read_quality
 from kb.retrieve import Retriever, check_question
+from kb.serving import Serving
 from kb.settings import Settings
 from kb.store import Store
 from kb.terms import language_of
@@ -156,11 +157,14 @@ class KnowledgeBase:
         return Extractor(similarity if knows else None, Lexicon(self.index.terms, self.index.rarity))
 
     @cached_property
+    def serving(self) -> Serving:
+        """Who answers: the promoted model, else the settings' engine."""
+        return Serving(self.store, self.settings)
+
+    @property
     def model(self) -> BaseChatModel | None:
         """The generative model, or None for the extractive engine. Raises UsageError or ModelError."""
-        from kb.models import build_model
-
-        return build_model(self.settings)
+        return self.serving.model()
 
     def warm_up(self) -> None:
         """Load what the first question would wait for."""

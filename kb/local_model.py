@@ -6,11 +6,9 @@ without one, plain roles. Generation is greedy, so that the same question over t
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jinja2 import TemplateError
@@ -20,19 +18,13 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    StoppingCriteria,
-    StoppingCriteriaList,
-    TextIteratorStreamer,
-)
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from kb.batching import Batcher, Ticket, Words
 from kb.errors import UsageError
 from kb.model_failures import ModelFailure
+from kb.prompt_formats import APP, PromptFormat, marks_for
 
 _ROLES = {"system": "System", "human": "User", "ai": "Assistant"}
 _CHAT_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -43,13 +35,18 @@ FALLBACK_CONTEXT = 2048
 
 
 class LocalModel(BaseChatModel):
-    """A transformers model behind LangChain's interface. One question at a time; others wait their turn."""
+    """A transformers model behind LangChain's interface. Questions that come together are answered together."""
 
     max_new_tokens: int
     context_tokens: int
+    prompt_format: PromptFormat = APP
+    stops: tuple[str, ...] = ()
+    """The answer ends before the first of these, wherever it lies in the text."""
+    at_once: int = 8
+    """Most questions answered together."""
     _model: Any = PrivateAttr()
     _tokenizer: Any = PrivateAttr()
-    _turn: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _batcher: Batcher = PrivateAttr()
 
     @property
     def _llm_type(self) -> str:
@@ -85,19 +82,33 @@ class LocalModel(BaseChatModel):
         ids = self._encode(messages)
         if len(ids) > self.prompt_tokens:
             raise ModelFailure("too long", self.name or "", f"{len(ids)} of {self.prompt_tokens} tokens")
-        stops = tuple(stop or ()) + (() if self._tokenizer.chat_template else PLAIN_STOPS)
-        run = _Run(self, ids)
+        stops = (*self.stops, *(stop or ()), *(() if self._tokenizer.chat_template else PLAIN_STOPS))
+        ticket = self._batcher.submit(ids, self.max_new_tokens)
+        said: list[str] = []
         try:
-            for text in until(run.pieces(), stops):
+            for text in until(self._pieces(ticket), stops):
+                said.append(text)
                 yield ChatGenerationChunk(message=AIMessageChunk(content=text))
         finally:
-            run.stop()
-        run.thread.join()  # the last piece comes a little before the verdict
-        if run.error is not None:
-            raise ModelFailure("broke", self.name or "", f"{type(run.error).__name__}: {run.error}") from run.error
+            ticket.cancel()
+        if ticket.error is not None:
+            what = f"{type(ticket.error).__name__}: {ticket.error}"
+            raise ModelFailure("broke", self.name or "", what) from ticket.error
+        if self.prompt_format.style == "short" and (marks := marks_for("".join(said), messages)):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=marks))
+        cut_short = not ticket.ended and ticket.made >= self.max_new_tokens
         yield ChatGenerationChunk(
-            message=AIMessageChunk(content=""), generation_info={"finish_reason": run.finish_reason}
+            message=AIMessageChunk(content=""),
+            generation_info={"finish_reason": "length" if cut_short else "stop"},
         )
+
+    def _pieces(self, ticket: Ticket) -> Iterator[str]:
+        words = Words(self._tokenizer)
+        for token in ticket:
+            if text := words.feed(token):
+                yield text
+        if rest := words.close():
+            yield rest
 
     def _encode(self, messages: Sequence[BaseMessage]) -> list[int]:
         if not self._tokenizer.chat_template:
@@ -112,78 +123,6 @@ class LocalModel(BaseChatModel):
     def _templated(self, chat: list[dict[str, str]]) -> list[int]:
         text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
         return list(self._tokenizer.encode(text, add_special_tokens=False))
-
-
-class _Stopped(StoppingCriteria):
-    """Asked after every token."""
-
-    def __init__(self) -> None:
-        self.asked_to = False
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        return torch.full((input_ids.shape[0],), self.asked_to, device=input_ids.device, dtype=torch.bool)
-
-
-class _Run:
-    """One generation in its own thread. As a context manager it hands what went wrong there to the reader."""
-
-    def __init__(self, owner: LocalModel, ids: list[int]) -> None:
-        self._owner = owner
-        self._ids = ids
-        self._stopped = _Stopped()
-        self._streamer = TextIteratorStreamer(owner._tokenizer, skip_prompt=True, skip_special_tokens=True)
-        self.error: BaseException | None = None
-        self.finish_reason: Literal["stop", "length"] = "stop"
-        self.thread = threading.Thread(target=self._generate, name="vademecum-generate", daemon=True)
-
-    def pieces(self) -> Iterator[str]:
-        self.thread.start()
-        for text in self._streamer:
-            if text:
-                yield text
-
-    def stop(self) -> None:
-        """Generation ends with the token it is at."""
-        self._stopped.asked_to = True
-
-    def _generate(self) -> None:
-        with self, self._owner._turn, torch.inference_mode():
-            if self._stopped.asked_to:
-                return
-            model = self._owner._model
-            ids = torch.tensor([self._ids], device=model.device)
-            output = model.generate(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                generation_config=_greedy(model, self._owner.max_new_tokens),
-                streamer=self._streamer,
-                stopping_criteria=StoppingCriteriaList([self._stopped]),
-            )
-            if output.shape[1] - len(self._ids) >= self._owner.max_new_tokens:
-                self.finish_reason = "length"
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self.error = error
-        self._streamer.end()  # type: ignore[no-untyped-call]  # once more than needed when all went well; the reader stops at the first
-        return True
-
-
-def _greedy(model: Any, max_new_tokens: int) -> GenerationConfig:
-    own = model.generation_config
-    end = own.eos_token_id
-    first_end = end[0] if isinstance(end, list) else end
-    return GenerationConfig(  # type: ignore[no-untyped-call]
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        bos_token_id=own.bos_token_id,
-        eos_token_id=end,
-        pad_token_id=own.pad_token_id if own.pad_token_id is not None else first_end,
-    )
 
 
 def plain_prompt(messages: Sequence[BaseMessage]) -> str:
@@ -209,8 +148,22 @@ def until(pieces: Iterator[str], stops: Sequence[str]) -> Iterator[str]:
         yield held
 
 
-def load_local_model(path: Path, *, max_new_tokens: int, threads: int = 0) -> LocalModel:
-    """Load the model in folder `path`. Raises UsageError saying what is wrong with it."""
+def load_local_model(
+    path: Path,
+    *,
+    max_new_tokens: int,
+    threads: int = 0,
+    prompt_format: PromptFormat = APP,
+    stops: Sequence[str] = (),
+    at_once: int = 8,
+    device: str = "auto",
+    memory: Mapping[str, str] | None = None,
+) -> LocalModel:
+    """Load the model in folder `path`. Raises UsageError saying what is wrong with it.
+
+    `device`: 'auto' (the GPU if there is one), 'cpu', 'cuda:1', …, or 'spread' (over all GPUs, by layers); `memory`
+    caps what each device may hold ('0' or 'cpu' → '20GiB').
+    """
     if not (path / "config.json").is_file():
         raise UsageError(
             f"Setting model_path is {path}, where there is no config.json. Set it to the folder of a causal language "
@@ -229,8 +182,11 @@ def load_local_model(path: Path, *, max_new_tokens: int, threads: int = 0) -> Lo
         config = AutoConfig.from_pretrained(path, **only_local)
         tokenizer = AutoTokenizer.from_pretrained(path, **only_local)
         # bfloat16 is many times slower than float32 on CPUs without its instructions.
-        dtype = "auto" if torch.cuda.is_available() else torch.float32
-        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, use_safetensors=True, **only_local)
+        placed = _placement(device, memory or {})
+        dtype = torch.float32 if placed == {"device_map": "cpu"} else "auto"
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, use_safetensors=True, **placed, **only_local
+        )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise UsageError(
             f"The model in {path} (setting model_path) cannot be loaded: {str(error).splitlines()[0]}. "
@@ -242,13 +198,56 @@ def load_local_model(path: Path, *, max_new_tokens: int, threads: int = 0) -> Lo
             f"Setting max_new_tokens is {max_new_tokens}, but the model in {path} has room for {context} tokens. "
             "Lower max_new_tokens to leave room for the passages."
         )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     local = LocalModel(
-        name=f"transformers:{path.resolve().name}", max_new_tokens=max_new_tokens, context_tokens=context
+        name=f"transformers:{path.resolve().name}",
+        max_new_tokens=max_new_tokens,
+        context_tokens=context,
+        prompt_format=prompt_format,
+        stops=tuple(stops),
+        at_once=at_once,
     )
-    local._model = model.to(device).eval()
+    local._model = model.eval()
     local._tokenizer = tokenizer
+    ends = _ends(model, tokenizer)
+    pad = next((one for one in (tokenizer.pad_token_id, *ends) if one is not None), 0)
+    local._batcher = Batcher(local._model, ends=ends, pad=pad, most=at_once)
     return local
+
+
+def _placement(device: str, memory: Mapping[str, str]) -> dict[str, Any]:
+    """Where the weights go, as transformers is told. Raises UsageError for a device that is not there."""
+    gpus = torch.cuda.device_count()
+    caps = {int(name) if name.isdecimal() else name: cap for name, cap in memory.items()}
+    if device == "spread":
+        if not gpus:
+            raise UsageError('Setting model_device is "spread", but this machine has no GPU. Set it to "auto".')
+        return {"device_map": "auto", **({"max_memory": caps} if caps else {})}
+    chosen = ("cuda:0" if gpus else "cpu") if device == "auto" else device
+    named = chosen.partition(":")
+    if chosen != "cpu" and not (named[0] == "cuda" and (named[2] or "0").isdecimal() and int(named[2] or 0) < gpus):
+        raise UsageError(
+            f"Setting model_device is {device!r}; this machine has "
+            f"{f'{gpus} GPUs (cuda:0 …)' if gpus else 'no GPU'}. Use auto, cpu, spread or one of those."
+        )
+    return {"device_map": chosen}
+
+
+def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+    """The tokens that end an answer."""
+    stated = model.generation_config.eos_token_id
+    found = stated if isinstance(stated, list) else [stated]
+    return frozenset(int(one) for one in found if one is not None)
+
+
+def context_of(folder: Path) -> int:
+    """Tokens that the model in a folder has room for. Raises UsageError if it cannot be told."""
+    only_local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        return _context_tokens(
+            AutoConfig.from_pretrained(folder, **only_local), AutoTokenizer.from_pretrained(folder, **only_local)
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UsageError(f"The model in {folder} cannot be read: {str(error).splitlines()[0]}.") from None
 
 
 def _context_tokens(config: Any, tokenizer: Any) -> int:

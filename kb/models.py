@@ -36,7 +36,15 @@ def _local(settings: Settings) -> BaseChatModel:
         )
     from kb.local_model import load_local_model
 
-    return load_local_model(settings.model_path, max_new_tokens=settings.max_new_tokens, threads=settings.threads)
+    return load_local_model(
+        settings.model_path,
+        max_new_tokens=settings.max_new_tokens,
+        threads=settings.threads,
+        stops=settings.model_stops,
+        at_once=settings.model_at_once,
+        device=settings.model_device,
+        memory=settings.model_memory,
+    )
 
 
 def _endpoint(settings: Settings) -> BaseChatModel:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0009"
+HEAD = "0010"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -336,4 +336,45 @@ runs = Table(
     Column("changed", String, nullable=False),
     Column("ended", String, nullable=False),
     sqlite_autoincrement=True,
+)
+
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("model", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("report", Text, nullable=False),  # JSON of train.evaluate.Evaluation
+    Column("actor", String, nullable=False),
+    Column("at", String, nullable=False),
+    Index("evaluations_of_model", "model", "number"),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("model", String, nullable=False),  # empty: the settings' engine
+    Column("hash", String, nullable=False),
+    Column("prompt_format", String, nullable=False),
+    Column("evaluation", String, nullable=False),
+    Column("overridden", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("at", String, nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("question", Text, nullable=False),
+    Column("first", String, nullable=False),
+    Column("second", String, nullable=False),
+    Column("verdict", String, nullable=False),  # first, second, equal, neither
+    Column("actor", String, nullable=False),
+    Column("at", String, nullable=False),
 )

@@ -12,23 +12,23 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from kb import records
+from kb.prompt_formats import ContextKind, field_text
 from kb.retrieve import Retriever
 from kb.store import Store
 from kb.types import Chunk, Document, Hit, QAExample, Source
 from train.examples import source_of, unit_of
-
-ContextKind = Literal["passages", "fields", "none"]
-"""Whole passages as the app shows them; single fields of monographs (short: for small models); or nothing."""
 
 Search = Callable[[str], Sequence[Hit]]
 
 
 @dataclass(frozen=True, slots=True)
 class ContextPlan:
-    """How contexts are made. `without_oracle` is the share of answerable examples whose passages are withheld."""
+    """How contexts are made: whole passages as the app shows them, single fields (for small models), or none.
+
+    `without_oracle` is the share of answerable examples whose passages are withheld.
+    """
 
     kind: ContextKind = "passages"
     distractors: int = 3
@@ -156,7 +156,7 @@ def _fields_of_others(example: QAExample, found: Sequence[Hit]) -> list[Hit]:
 
 
 def _cut(name: str, field: str, value: str, hit: Hit) -> Hit:
-    return replace(hit, chunk=replace(hit.chunk, text=f"{name}\n{field}:{value}"))
+    return replace(hit, chunk=replace(hit.chunk, text=field_text(name, field, value)))
 
 
 class PassageSearch:

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kb.errors import StoreError, UsageError
+from kb.prompt_formats import Style
 from kb.store import Store
 from kb.types import Chunk, Hit, QAExample
 from train.contexts import ContextPlan, Contexts, hits_of, make_contexts
 from train.examples import Examples, Selection, chunks_now, chunks_of
-from train.rows import Style, make_row
+from train.rows import make_row
 
 FORMAT = 1
 Split = Literal["train", "validation", "test"]

@@ -7,18 +7,13 @@ afford a page of rules. A row is a dict because it is a line of a file; docs/dat
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
+from kb.prompt_formats import SHORT_SYSTEM, Style, short_text
 from kb.prompts import NOT_MENTIONED, build_prompt
-from kb.types import Language, QAExample
+from kb.types import QAExample
 from train.contexts import Contexts
 
-Style = Literal["app", "short"]
-
-SHORT_SYSTEM: dict[Language, str] = {
-    "zh": "根据资料回答问题；资料中没有答案时回答：文本中未提及。",
-    "en": "Answer from the passages; if they do not say, answer: Not mentioned in the documents.",
-}
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 _ENDS = "。.！!？?"
 
@@ -66,10 +61,9 @@ def _asked(example: QAExample, contexts: Contexts, style: Style) -> list[dict[st
     if style == "app" and contexts.hits:
         prompt = build_prompt(example.question, contexts.hits)
         return [{"role": _ROLES[message.type], "content": str(message.content)} for message in prompt.messages]
-    texts = [f"[{n}] {hit.chunk.text}" for n, hit in enumerate(contexts.hits, 1)]
     return [
         {"role": "system", "content": SHORT_SYSTEM[example.language]},
-        {"role": "user", "content": "\n".join([*texts, example.question])},
+        {"role": "user", "content": short_text(example.question, [h.chunk.text for h in contexts.hits])},
     ]
 
 

@@ -1,0 +1,176 @@
+"""How a model was taught to be asked: question and hits in, the prompt in that model's own format out.
+
+A model tuned on one wording answers badly in another, and a small one not at all, so the format a model was trained
+with travels in its lineage and is used to ask it. `app` is kb.prompts, whose passages the model cites itself. `short`
+is for models too small for a page of rules: single fields of monographs and the question, no marks; the passage that
+holds the answer word for word is cited for it (`marks_for`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from kb import records
+from kb.errors import UsageError
+from kb.prompts import Prompt, fit_prompt, harmless
+from kb.terms import language_of
+from kb.types import Hit, Language, Turn
+
+Style = Literal["app", "short"]
+ContextKind = Literal["passages", "fields", "none"]
+
+SHORT_SYSTEM: dict[Language, str] = {
+    "zh": "根据资料回答问题；资料中没有答案时回答：文本中未提及。",
+    "en": "Answer from the passages; if they do not say, answer: Not mentioned in the documents.",
+}
+SHORT_VERSION = 1
+"""Raised whenever the short wording changes; a model tuned on another one is refused."""
+MOST_FIELDS = 4
+_SHOWN = "vademecum_passages"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFormat:
+    """The wording, and what stands in it for the passages."""
+
+    style: Style = "app"
+    contexts: ContextKind = "passages"
+
+    def __str__(self) -> str:
+        return f"{self.style}/{self.contexts}"
+
+    @staticmethod
+    def parse(text: str) -> PromptFormat:
+        """The format of that name. Raises UsageError for one this version does not know."""
+        found = next((form for form in KNOWN if str(form) == text), None)
+        if found is None:
+            known = ", ".join(map(str, KNOWN))
+            raise UsageError(
+                f"Prompt format {text!r} is unknown here, so a model taught with it cannot be asked. Known: {known}."
+            )
+        return found
+
+
+APP = PromptFormat()
+KNOWN = (APP, PromptFormat("short", "passages"), PromptFormat("short", "fields"))
+Count = Callable[[list[BaseMessage]], int]
+
+
+def word(
+    question: str, hits: Sequence[Hit], history: Sequence[Turn], form: PromptFormat, *, count: Count, limit: int
+) -> Prompt:
+    """The prompt in the format, within `limit` tokens as `count` counts them."""
+    if form == APP:
+        return fit_prompt(question, hits, history, count=count, limit=limit)
+    shown = single_fields(question, hits) if form.contexts == "fields" else list(enumerate(hits, 1))
+    while True:
+        prompt = Prompt(short_messages(question, shown), len(hits))
+        if len(shown) <= 1 or count(list(prompt.messages)) <= limit:
+            return prompt
+        shown.pop()
+
+
+def short_messages(question: str, shown: Sequence[tuple[int, Hit]]) -> tuple[BaseMessage, ...]:
+    """The short wording. Passages are numbered as they stand; which hit each one is goes along unseen."""
+    texts = [hit.chunk.text for _, hit in shown]
+    passages = [[n, text] for (n, _), text in zip(shown, texts, strict=True)]
+    return (
+        SystemMessage(SHORT_SYSTEM[language_of(question)]),
+        HumanMessage(short_text(question, [harmless(text) for text in texts]), additional_kwargs={_SHOWN: passages}),
+    )
+
+
+def short_text(question: str, passages: Sequence[str]) -> str:
+    """What the user says in the short wording."""
+    return "\n".join([*(f"[{n}] {text}" for n, text in enumerate(passages, 1)), question])
+
+
+def marks_for(answer: str, messages: Sequence[BaseMessage]) -> str:
+    """The marks that a short-format answer is due: of each passage shown that holds a part of it word for word.
+
+    First the whole answer is looked for, then its lines; an answer that stands nowhere gets no mark.
+    """
+    shown = _shown(messages)
+    said = _plain(answer)
+    if not said or not shown:
+        return ""
+    for n, text in shown:
+        if said in _plain(text):
+            return f" [{n}]"
+    lines = [_plain(line) for line in answer.splitlines() if _plain(line)]
+    found = [next((n for n, text in shown if line in _plain(text)), 0) for line in lines]
+    return "" if 0 in found else " " + "".join(f"[{n}]" for n in dict.fromkeys(found))
+
+
+def _shown(messages: Sequence[BaseMessage]) -> list[tuple[int, str]]:
+    for message in reversed(messages):
+        if found := message.additional_kwargs.get(_SHOWN):
+            return [(int(n), str(text)) for n, text in found]
+    return []
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split())
+
+
+# -- single fields ---------------------------------------------------------------------------------------------------
+
+
+def single_fields(question: str, hits: Sequence[Hit], *, most: int = MOST_FIELDS) -> list[tuple[int, Hit]]:
+    """(number of the hit, the hit cut down to one field): as such a model has learned to be shown them.
+
+    First what the question asks for, of the drug it names; then that field of other drugs and other fields of its own.
+    Hits that are single fields already, and those that are no monographs, stay as they are.
+    """
+    found = records.records(hits)
+    lines = Counter(line.index for record in found for line in record.lines)
+    if not found or max(lines.values(), default=0) <= 1:
+        return list(enumerate(hits, 1))
+    asked = set(records.asked_fields(question))
+    named = {id(record): records.name_asked(question, record, hits) for record in found}
+    wanted: list[tuple[int, Hit]] = []
+    beside: list[tuple[int, Hit]] = []
+    for record in found:
+        name = named[id(record)]
+        for field in dict.fromkeys(line.field for line in record.lines):
+            own = [line for line in record.lines if line.field == field]
+            title = record.name if not name or record.name in question else f"{record.name}（{name}）"
+            cut = (own[0].index + 1, _cut(title, field, own, hits))
+            if name and field in asked:
+                wanted.append(cut)
+            elif name or field in asked:
+                beside.append(cut)
+    return [*wanted, *beside][:most]
+
+
+def _cut(title: str, field: str, lines: Sequence[records.FieldLine], hits: Sequence[Hit]) -> Hit:
+    values = [hits[line.index].chunk.text[line.value_start : line.end].strip() for line in lines]
+    hit = hits[lines[0].index]
+    return replace(hit, chunk=replace(hit.chunk, text=field_text(title, field, "\n".join(values))))
+
+
+def field_text(name: str, field: str, value: str) -> str:
+    """One field of a monograph as a passage of its own."""
+    return f"{name}\n{field}:{value}"
+
+
+def split_field(text: str) -> tuple[str, str, str] | None:
+    """(name, field, value) of such a passage; None if it is none."""
+    name, _, rest = text.partition("\n")
+    field, colon, value = rest.partition(":")
+    return (name, field, value) if colon and name and field and "\n" not in field else None
+
+
+def format_of(lineage: Mapping[str, Any]) -> PromptFormat | None:
+    """The format that a model's lineage or a dataset's manifest states; None if it states none, or an unknown one."""
+    stated = lineage.get("prompt_format")
+    plan = lineage.get("plan")
+    if not stated and isinstance(plan, Mapping):
+        contexts = plan.get("contexts")
+        stated = f"{plan.get('style')}/{contexts.get('kind') if isinstance(contexts, Mapping) else ''}"
+    return next((form for form in KNOWN if str(form) == stated), None)

@@ -1,0 +1,64 @@
+"""A model is asked the way it was taught: single fields, short words, and marks that its answers are due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kb.errors import UsageError
+from kb.prompt_formats import PromptFormat, format_of, marks_for, single_fields, word
+from kb.types import Chunk, Document, Hit, Span
+
+DRUGS = Document("d", "d", "drugs.json", "drugs", "monographs", 1, "ready", language="zh")
+
+
+def hit(text: str, page: int, position: int) -> Hit:
+    heading = text.split("\n", 1)[0]
+    spans = (Span(0, len(text), page),)
+    return Hit(Chunk(f"c{position}", "d", position, text, heading, spans, "zh", len(text)), DRUGS, 1.0)
+
+
+HITS = (
+    hit("利可君\n剂型:片剂：10mg。\n用法用量:口服：每次10～20mg，每天3次。", 1, 0),
+    hit("奥古蛋白\n剂型:注射剂：4mg。\n用法用量:肌注：每次4mg。", 2, 1),
+)
+
+
+def test_the_field_asked_for_comes_first_and_says_whose_it_is() -> None:
+    """Lost: the small model reads another drug's dose first, or fields it never saw in training."""
+    shown = single_fields("奥古蛋白怎么使用，用量是多少？", HITS)
+    assert shown[0] == (2, replace(HITS[1], chunk=replace(HITS[1].chunk, text="奥古蛋白\n用法用量:肌注：每次4mg。")))
+    assert {one.chunk.text for _, one in shown[1:]} == {
+        "奥古蛋白\n剂型:注射剂：4mg。",
+        "利可君\n用法用量:口服：每次10～20mg，每天3次。",
+    }
+    assert single_fields("奥古蛋白怎么使用？", [one for _, one in shown]) == list(enumerate([h for _, h in shown], 1))
+
+
+def test_an_answer_is_cited_by_the_passage_that_holds_it() -> None:
+    """Lost: a small model's answers stand without a source, or with the wrong one."""
+    form = PromptFormat("short", "fields")
+    prompt = word("奥古蛋白的用法用量是什么？", HITS, (), form, count=lambda _: 10, limit=100)
+    assert str(prompt.messages[1].content).startswith("[1] 奥古蛋白\n用法用量:肌注：每次4mg。\n[2] ")
+    assert marks_for("肌注：每次4mg。", prompt.messages) == " [2]"
+    assert marks_for("口服：每次10～20mg，每天3次。", prompt.messages) == " [1]"
+    assert marks_for("静脉滴注：每次900mg。", prompt.messages) == ""
+    assert marks_for("", prompt.messages) == ""
+
+
+def test_passages_are_left_out_until_the_prompt_fits() -> None:
+    """Lost: a model with a short context refuses every question."""
+    form = PromptFormat("short", "fields")
+    said = word("利可君的剂型？", HITS, (), form, count=lambda m: len(str(m[1].content)), limit=40)
+    assert str(said.messages[1].content) == "[1] 利可君\n剂型:片剂：10mg。\n利可君的剂型？"
+
+
+def test_an_unknown_format_is_refused() -> None:
+    """Lost: a model is asked in words it was not taught, and answers nonsense."""
+    assert format_of({"prompt_format": "short/fields"}) == PromptFormat("short", "fields")
+    assert format_of({"plan": {"style": "app", "contexts": {"kind": "passages"}}}) == PromptFormat()
+    assert format_of({"prompt_format": "haiku"}) is None
+    assert format_of({}) is None
+    with pytest.raises(UsageError, match="haiku"):
+        PromptFormat.parse("haiku")

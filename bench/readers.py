@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ingest.clean import clean_pages
+from ingest.nursery import nursery
 from ingest.read import ReadLimits, read
 from kb.types import Page
 
@@ -59,9 +60,17 @@ def readers() -> dict[str, Reader]:
 
 def processor_seconds(reader: Reader, files: Sequence[Path]) -> tuple[int, float]:
     """(pages, processor seconds of this process and the children it waited for)."""
+    nursery().close()  # its children's time counts once it has ended; its start is part of what is measured
     before = _used()
     pages = sum(len(reader(path)) for path in files)
+    nursery().close()
     return pages, _used() - before
+
+
+def children_seconds() -> float:
+    """Processor seconds of the children that this process has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _used() -> float:

@@ -9,12 +9,12 @@ read from its image instead or left out.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 
 _LEAST = 40  # characters below which a page says too little to judge
-_UNMAPPED = re.compile(
-    "[\ufffd\ue000-\uf8ff\U000f0000-\U0010fffd\x00-\x08\x0e-\x1f\x80-\x9f\ufdd0-\ufdef]|\\(cid:\\d+\\)"
-)
+_UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010fffd\x00-\x08\x0e-\x1f\x80-\x9f\ufdd0-\ufdef]")
+_CID = re.compile(r"\(cid:\d+\)")
 _BULLETS = re.compile("(?:^|(?<=\\s))[\ue000-\uf8ff](?=\\s|$)", re.MULTILINE)
 _MOJIBAKE_RUN = re.compile(
     "[\u00a1-\u00ff\u0152-\u0178\u02c6\u02dc\u201a-\u201e\u2020\u2021\u2030\u2039\u203a\u20ac\u2122]{4,}"
@@ -29,25 +29,29 @@ def garbled(text: str) -> str:
     solid = re.sub(r"\s+", "", text)
     if len(solid) < _LEAST:
         return ""
-    unmapped = len(_UNMAPPED.findall(solid)) - len(_BULLETS.findall(text))
+    counts = Counter(solid)  # a page has few different characters: each is judged once
+    unmapped = _total(counts, _UNMAPPED) + len(_CID.findall(solid)) - len(_BULLETS.findall(text))
     if unmapped > 0.15 * len(solid):
         return "most of its characters have no meaning stated"
-    ideographs = _IDEOGRAPH.findall(solid)
-    runs = sum(map(len, _MOJIBAKE_RUN.findall(text)))
-    if runs > 0.25 * len(solid) and len(ideographs) < 0.05 * len(solid):
+    ideographs = _total(counts, _IDEOGRAPH)
+    runs = 0 if solid.isascii() else sum(map(len, _MOJIBAKE_RUN.findall(text)))
+    if runs > 0.25 * len(solid) and ideographs < 0.05 * len(solid):
         return "it was written in another character set (mojibake)"
-    if len(ideographs) >= _LEAST:
-        rare = sum(not _is_common(character) for character in ideographs)
-        if rare > 0.3 * len(ideographs):
+    if ideographs >= _LEAST:
+        rare = sum(n for one, n in counts.items() if _IDEOGRAPH.match(one) and not _is_common(one))
+        if rare > 0.3 * ideographs:
             return "its ideographs are rare ones that make no words"
-    letters = _LATIN.findall(solid)
-    words = _WORDS.findall(text)
-    spelt = sum(map(len, words))
-    if spelt >= 200 and spelt > 0.5 * len(letters):
-        vowels = sum(word.count(vowel) for word in words for vowel in "aeiouy")
+    spelling = "".join(_WORDS.findall(text))
+    spelt = len(spelling)
+    if spelt >= 200 and spelt > 0.5 * _total(counts, _LATIN):
+        vowels = sum(map(spelling.count, "aeiouy"))
         if not 0.24 <= vowels / spelt <= 0.62:
             return "its letters spell no words"
     return ""
+
+
+def _total(counts: Counter[str], kind: re.Pattern[str]) -> int:
+    return sum(n for character, n in counts.items() if kind.match(character))
 
 
 @lru_cache(maxsize=1 << 15)

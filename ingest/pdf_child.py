@@ -16,6 +16,7 @@ import resource
 import signal
 import sys
 from array import array
+from collections import deque
 from functools import lru_cache
 from itertools import repeat
 from typing import Any
@@ -63,7 +64,7 @@ class Refused(Exception):
 
 
 def main(arguments: list[str]) -> None:
-    """`pdf_child.py LIMITS_JSON`: see ingest.read_pdf for the fields."""
+    """What a child of ingest.nursery does with its order, JSON: see ingest.read_pdf for the fields. Never returns."""
     order = json.loads(arguments[0])
     out = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
     os.dup2(2, 1)  # whatever prints must not disturb the frames
@@ -216,8 +217,7 @@ def _characters(textpage: Any, count: int, crop: Box, rotation: int) -> Characte
     boxes = array("d", bytes(32 * count))
     start, _ = boxes.buffer_info()
     columns = (range(start + 8 * k, start + 32 * count, 32) for k in range(4))
-    for _ in map(_get_char_box, repeat(handle), range(count), *columns):
-        pass
+    deque(map(_get_char_box, repeat(handle), range(count), *columns), maxlen=0)
     left, right, bottom, top = (boxes[k::4] for k in range(4))
     for found in re.finditer(r"\s", text):
         at = found.start()

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import isnan, nan
 from statistics import median
 
 from ingest.grid import Cell, Grid
@@ -20,6 +21,7 @@ HYPHEN = "\ufffe"
 
 _LINES = re.compile(rf"[^\r\n{HYPHEN}]*{HYPHEN}|[^\r\n{HYPHEN}]+")
 _LINE_NUMBER = re.compile(r"[0-9]{1,4}")
+_WORDS = re.compile(r"\S+")
 _DIGITS = re.compile(r"[0-9]+")
 _LOW_OR_HIGH = "gjpqyQ,;()[]{}（）《》【】|/\\'\"’”*-–−+^" + "\r\n"
 _IDEOGRAPH = re.compile("[\u3400-\u9fff]")
@@ -70,12 +72,14 @@ class Piece:
     bold: bool = False
     rows: tuple[Line, ...] = ()
     """The rows of a whole table, for which this piece stands in the order of the page."""
-    x0: float = field(init=False)
-    x1: float = field(init=False)
+    x0: float = nan
+    x1: float = nan
+    """Those of its words, unless they are given."""
 
     def __post_init__(self) -> None:
-        self.x0 = min(word.x0 for word in self.words)
-        self.x1 = max(word.x1 for word in self.words)
+        if isnan(self.x0):
+            self.x0 = min(word.x0 for word in self.words)
+            self.x1 = max(word.x1 for word in self.words)
 
     @property
     def text(self) -> str:
@@ -221,7 +225,7 @@ def _attach(stray: Piece, pieces: list[Piece]) -> bool:
 def _pieces(c: Characters, grids: Sequence[Grid]) -> Iterator[Piece]:
     for number, found in enumerate(_LINES.finditer(c.text)):
         start = found.start()
-        words = [(start + w.start(), start + w.end()) for w in re.finditer(r"\S+", found.group())]
+        words = [(start + w.start(), start + w.end()) for w in _WORDS.finditer(found.group())]
         if words:
             placed: list[tuple[int, int, Place | None]] = (
                 list(_placed(c, words, grids)) if grids else [(start, end, None) for start, end in words]
@@ -255,11 +259,14 @@ def _pieces_of_line(c: Characters, words: list[tuple[int, int, Place | None]], n
     first, last = words[0][0], words[-1][1]
     here = words[0][2]
     size = _line_size(c, first, last)
+    left_of, right_of = c.left, c.right
     part: list[Word] = []
     begin = first
     right = None
     for start, end, place in words:
-        x0, x1 = min(c.left[start], c.left[end - 1]), max(c.right[start], c.right[end - 1])
+        x0, x1, other0, other1 = left_of[start], right_of[end - 1], left_of[end - 1], right_of[start]
+        if other0 < x0 or other1 > x1:  # written from right to left
+            x0, x1 = min(x0, other0), max(x1, other1)
         if right is not None and (place != here or x0 - right > size > 0 or x0 < right - 3 * size < right):
             yield _piece(c, part, begin, start, size, number, here)
             part, begin, here = [], start, place
@@ -279,11 +286,12 @@ def _line_size(c: Characters, start: int, end: int) -> float:
     same line may be half as tall again, those of other ideographs as flat as 一. Else the second tallest of five
     samples, because a single taller one may be an ornament.
     """
-    ideographs = [found.start() for found in _IDEOGRAPH.finditer(c.text, start, end)]
-    if ideographs:
-        widths = [box[2] - box[0] for box in (c.cell(ideographs[(len(ideographs) - 1) * k // 4]) for k in range(5))]
-        if (middle := median(widths)) > 0:
-            return middle
+    if first := _IDEOGRAPH.search(c.text, start, end):
+        step = (end - first.start()) // 3
+        later = [_IDEOGRAPH.search(c.text, first.start() + k * step, end) or first for k in (1, 2)]
+        widths = sorted(box[2] - box[0] for box in (c.cell(found.start()) for found in (first, *later)))
+        if widths[1] > 0:
+            return widths[1]
     samples = {start + (end - 1 - start) * k // 4 for k in range(5)}
     cells = [c.cell(i) for i in samples if not c.text[i].isspace()]
     heights = sorted(cell[3] - cell[1] for cell in cells)
@@ -298,10 +306,10 @@ def _piece(
 ) -> Piece:
     last = start + len(c.text[start:end].rstrip()) - 1
     bold = c.bold(start) and c.bold(last)
-    piece = Piece(words, min(c.bottom[start:end]), max(c.top[start:end]), size, line, place, bold)
     # Words know only where they begin and end; text that runs up the page is widest in between.
-    piece.x0, piece.x1 = min(c.left[start:end]), max(c.right[start:end])
-    return piece
+    left, right = min(c.left[start:end]), max(c.right[start:end])
+    low, high = min(c.bottom[start:end]), max(c.top[start:end])
+    return Piece(words, low, high, size, line, place, bold, x0=left, x1=right)
 
 
 def _rejoined(pieces: Iterable[Piece]) -> list[Piece]:

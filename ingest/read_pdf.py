@@ -18,7 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ingest.frames import BrokenFrame, Frames, command, surroundings
+from ingest.frames import BrokenFrame, Frames
+from ingest.nursery import Child, nursery
 from ingest.ocr import RecognisedPage, ocr_version, recognise
 from ingest.read import Head, Reading, ReadLimits, Tail
 from kb.errors import ReadError
@@ -137,7 +138,6 @@ class _Child:
         self._started = time.monotonic()
         self._deadline = self._started + _WALL * limits.cpu_s
         self._process = _start(path, limits, first_page)
-        assert self._process.stdout is not None
         self._frames = Frames(self._process.stdout.fileno())
 
     def events(self) -> Iterator[Head | _Read | Tail]:
@@ -169,7 +169,6 @@ class _Child:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        assert self._process.stdout is not None
         self._process.stdout.close()
 
     def _read_frames(self) -> Iterator[dict[str, Any]]:
@@ -209,23 +208,17 @@ class _Child:
         return f"stopped its reader (exit code {code}) {at}"
 
 
-def _start(path: Path, limits: ReadLimits, first_page: int) -> subprocess.Popen[bytes]:
-    order = {
-        "path": str(path.resolve()),
-        "first_page": first_page,
-        "max_pages": limits.pages,
-        "max_page_chars": limits.page_chars,
-        "cpu_s": limits.cpu_s,
-        "cpu_s_per_page": limits.cpu_s_per_page,
-        "memory_bytes": limits.memory_bytes,
-    }
-    return subprocess.Popen(
-        command("ingest.pdf_child", order),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=surroundings(),
-        start_new_session=True,  # Ctrl-C belongs to the parent, which then stops the child itself
+def _start(path: Path, limits: ReadLimits, first_page: int) -> Child:
+    return nursery().start(
+        {
+            "path": str(path.resolve()),
+            "first_page": first_page,
+            "max_pages": limits.pages,
+            "max_page_chars": limits.page_chars,
+            "cpu_s": limits.cpu_s,
+            "cpu_s_per_page": limits.cpu_s_per_page,
+            "memory_bytes": limits.memory_bytes,
+        }
     )
 
 

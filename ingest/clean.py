@@ -38,7 +38,8 @@ _CJK = (
     "\u2e80-\u2fdf\u3000-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff0f\uff1a-\uff20"
     "\uff3b-\uff40\uff5b-\uff65\U00020000-\U0002ffff“”‘’…—《》"
 )
-_SPACED_OUT = re.compile(rf"(?<![^\s]{{2}})(?:[{_CJK}] ){{4,}}[{_CJK}](?![^\s{_CJK}])")  # justified by widening
+# Justified by widening: single characters, or in a narrow cell pairs among them.
+_SPACED_OUT = re.compile(rf"(?<![^\s]{{2}})(?:[{_CJK}]{{1,2}} ){{4,}}[{_CJK}]{{1,2}}(?![^\s])")
 _ENDS_CJK = re.compile(rf"[{_CJK}]$")
 _BEGINS_CJK = re.compile(rf"[{_CJK}]")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -61,8 +62,14 @@ def normalise(text: str) -> str:
         text = "".join(map(_plain, unicodedata.normalize("NFC", text)))
         text = text[:-1].replace("\u00ad", "") + text[-1:]
         text = _SPACES.sub(" ", text)
-        text = _SPACED_OUT.sub(lambda found: found.group().replace(" ", ""), text)
+        text = _SPACED_OUT.sub(_closed_up, text)
     return _SPACES.sub(" ", text).strip(" \n")
+
+
+def _closed_up(found: re.Match[str]) -> str:
+    """Spaced-out characters without their spaces; pairs among them may be words of a list if they are many."""
+    groups = found.group().split(" ")
+    return "".join(groups) if sum(map(len, groups)) <= 1.4 * len(groups) else found.group()
 
 
 @lru_cache(maxsize=1 << 16)

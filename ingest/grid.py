@@ -141,13 +141,25 @@ def _borders(values: Sequence[float], least: float) -> list[float]:
 def _grid(level: list[_Rule], upright: list[_Rule]) -> Grid | None:
     left, right = min(h.low for h in level), max(h.high for h in level)
     xs = _borders([left, right, *(v.at for v in upright)], _TOUCH + 1)
-    ys = _borders([h.at for h in level], _LEAST_ROW)[::-1]
+    heights = [h.at for h in level]
+    heights += _open_ends(upright, min(heights), max(heights))
+    ys = _borders(heights, _LEAST_ROW)[::-1]
     if len(xs) < 3 or len(ys) < 3 or len(xs) > _MOST_BORDERS or len(ys) > _MOST_BORDERS:
         return None
     cells = _cells(xs, ys, level, upright)
     if len({(c.top, c.bottom) for c in cells}) < 2 or len({(c.left, c.right) for c in cells}) < 2:
         return None
     return Grid(tuple(xs), tuple(ys), tuple(cells))
+
+
+def _open_ends(upright: list[_Rule], low: float, high: float) -> list[float]:
+    """Where a row that a page's end cuts through ends or begins: most upright lines go on there, no level one does.
+
+    At least three must agree, so that a frame with one line hanging from it does not grow.
+    """
+    below = [v.low for v in upright if v.low < low - _LEAST_ROW]
+    above = [v.high for v in upright if v.high > high + _LEAST_ROW]
+    return [sum(ends) / len(ends) for ends in (below, above) if len(ends) >= 3 and max(ends) - min(ends) <= _TOUCH]
 
 
 def _cells(xs: list[float], ys: list[float], level: list[_Rule], upright: list[_Rule]) -> list[Cell]:

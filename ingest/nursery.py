@@ -193,7 +193,7 @@ def _keep(order: str, out: int, parent: socket.socket, read: Callable[[list[str]
     with contextlib.suppress(OSError):
         parent.send(_BORN)
     ended = os.pidfd_open(child)
-    if ended not in select.select([ended, parent], [], [])[0]:
+    if ended not in select.select([ended, parent.fileno()], [], [])[0]:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     with contextlib.suppress(OSError):

@@ -20,6 +20,7 @@ from kb.types import Box, Line, LineRole
 _REPEATED = 40  # characters up to which a cell that spans rows is said in each
 _LONGEST_CELL = 400  # mean characters of a cell beyond which this is a page in a frame
 _LONGEST_HEAD = 40
+_FORM_COLUMNS = 4
 _MOST_HEADS = 3
 _CJK = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef“”‘’…—"
 _TIGHT = re.compile(f"[{_CJK}]$"), re.compile(f"^[{_CJK}]")
@@ -60,6 +61,8 @@ def table_lines(grid: Grid, pieces: Sequence[Piece], *, goes_on: bool = False, h
 
 def _is_table(grid: Grid, texts: dict[Cell, str]) -> bool:
     full = [row for row in range(len(grid.ys) - 1) if sum(cell.top <= row < cell.bottom for cell in texts) >= 2]
+    if len(full) == 1 and len(texts) == len(grid.xs) - 1 >= _FORM_COLUMNS and all(cell.top == 0 for cell in texts):
+        return True  # a form to be filled in: its columns are named and nothing else
     return (
         len(texts) >= 4
         and len(full) >= 2
@@ -111,6 +114,8 @@ def _heads(grid: Grid, texts: dict[Cell, str], rows: Sequence[Sequence[str]]) ->
         depth = 1
     if len(rows) <= depth or len(first) == 1:
         return 0
+    if all(cell.top == 0 for cell in texts):
+        return 1
     named = [text for text in rows[depth - 1] if text]
     if len(named) * 2 <= len(rows[0]) or max(map(len, named)) > _LONGEST_HEAD:
         return 0

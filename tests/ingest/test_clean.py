@@ -120,3 +120,9 @@ def test_line_numbers_go_but_numbered_values_stay() -> None:
     assert kept == [f"line {i}" for i in range(20)] * 2
     table = Page(1, (Line("Day", (40, 500, 80, 510), 10), *numbered(1, 1, 6).lines[20:]), 600, 842)
     assert len(clean_pages([table])[0].lines) == 7
+
+
+def test_characters_that_a_narrow_cell_has_spread_are_words_again() -> None:
+    """'纤 维 上 消化 道' would be found by nobody who asks for 纤维上消化道."""
+    assert normalise("纤 维 上 消化 道 内 窥") == "纤维上消化道内窥"
+    assert normalise("内科 外科 儿科 妇科 眼科") == "内科 外科 儿科 妇科 眼科"

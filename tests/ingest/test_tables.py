@@ -139,3 +139,24 @@ def test_a_row_is_one_sentence() -> None:
     """Quoting 'Not more than 5.' without '6 to 11 years' before it could hurt."""
     text = "Directions\n6 to 11 years\tTake 1 tablet. Not more than 5.\nadults\tTake 2. Not more than 10."
     assert sentences(text) == text.split("\n")
+
+
+def test_a_row_that_the_page_cuts_through_keeps_its_cells(tmp_path: Path) -> None:
+    """Nothing closes it at the page's foot: its cells once ran into one another, and the dose stood beside no drug."""
+    xs = [50, 150, 250, 350]
+    cells = [Text(55, 480, "child", 9), Text(155, 480, "one", 9), Text(255, 480, "five", 9)]
+    cut = [
+        Text(55, 460, "adult", 9),
+        Text(155, 460, "two every", 9),
+        Text(255, 460, "ten", 9),
+        Text(155, 449, "day", 9),
+    ]
+    rules = [(50.0, y, 350.0, y) for y in (512, 492, 472)] + [(x, 440, x, 512) for x in xs]
+    page = pages_of(tmp_path, drawn([*HEAD, *cells, *cut], rules))[0]
+    assert rows(page)[1:] == [("row", "child\tone\tfive"), ("row", "adult\ttwo every day\tten")]
+
+
+def test_a_form_with_nothing_filled_in_keeps_its_columns(tmp_path: Path) -> None:
+    names = [Text(55 + 75 * i, 500, name, 9) for i, name in enumerate(("Number", "Age", "Sex", "Result"))]
+    page = pages_of(tmp_path, drawn(names, grid([50, 125, 200, 275, 350], [512, 492, 472, 452])))[0]
+    assert rows(page) == [("head", "Number\tAge\tSex\tResult")]

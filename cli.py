@@ -17,7 +17,7 @@ import train.commands
 from kb.console import Home, set_up, verb
 
 if TYPE_CHECKING:
-    from kb.jobs import JobQueue
+    from kb.jobs import Job, JobQueue
     from kb.knowledge_base import KnowledgeBase
     from kb.worker import Handler
 
@@ -58,6 +58,12 @@ def _add_files(base: KnowledgeBase, paths: Sequence[Path]) -> object:
     return add_paths(base, paths)
 
 
+def _rechunk(base: KnowledgeBase, watch: Callable[[Job], None]) -> Job:
+    from ingest.jobs import rechunk_here
+
+    return rechunk_here(base, watch)
+
+
 def _background(base: KnowledgeBase, queue: JobQueue) -> tuple[Mapping[str, Handler], Callable[[], None]]:
     from ingest.jobs import Tending, background_handlers
 
@@ -66,7 +72,7 @@ def _background(base: KnowledgeBase, queue: JobQueue) -> tuple[Mapping[str, Hand
 
 ingest.commands.register(app)
 kb.job_commands.register(app, _background)
-kb.commands.register(app, _add_files)
+kb.commands.register(app, _add_files, _rechunk)
 kb.user_commands.register(app)
 train.commands.register(app)
 

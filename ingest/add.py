@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ingest.jobs import handlers, submit_embedding
+from ingest.jobs import handlers, see_through, submit_embedding
 from ingest.read import ReadLimits, check_size, check_type, is_supported
 from ingest.take_in import Step, submit_file
 from kb.audit import COMMAND_LINE
@@ -28,7 +28,6 @@ from kb.worker import Worker
 
 _READ = ("draft", "ready", "superseded")
 _PUBLISH_EVERY_S = 2.0
-_POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,18 +222,7 @@ class _Run:
         self._seen_through(job, lambda job: self._tell("", job))
 
     def _seen_through(self, job: Job, watch: Callable[[Job], None]) -> Job:
-        """Run the job here; wait if another process has it."""
-        while not job.over and not self.stopped():
-            lease = self._queue.claim(self._worker.name, only=[job.number])
-            if lease is None:
-                time.sleep(_POLL_S)
-                job = self._queue.job(job.number)
-                watch(job)
-                if job.state == "paused":
-                    break
-            else:
-                job = self._worker.run_one(lease, waited_for=True, watch=watch)
-        return job
+        return see_through(self._queue, self._worker, job, watch, self.stopped)
 
     def _tell(self, file: str, job: Job) -> None:
         if self._progress and job.step in ("read", "chunk", "store", "embed"):

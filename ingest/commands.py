@@ -1,4 +1,4 @@
-"""The verb `add`. Heavy imports stand inside the function, so that `vademecum --help` is instant."""
+"""The verbs `add` and `reread`. Heavy imports stand inside the functions, so that `vademecum --help` is instant."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _DOING = {"read": "reading", "chunk": "cutting into passages", "store": "storing
 
 
 def register(app: typer.Typer) -> None:
-    """Mount the verb on `app`."""
+    """Mount the verbs on `app`."""
     app.command()(add)
+    app.command()(reread)
 
 
 def add(
@@ -69,6 +70,29 @@ def add(
             output.say(_told(result))
         if not results:
             output.say("No files found.")
+
+
+def reread(
+    document: Annotated[str, typer.Argument(metavar="DOC", help="Id (or its beginning) or file name.")],
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Read a document again from its original; the first reading is searched until the second is complete."""
+    from ingest.jobs import reread_here
+    from kb.console import opened
+    from kb.document_commands import document_json
+
+    with verb(as_json) as output, opened(home, write=True) as base:
+        line = ProgressLine()
+        found = base.document(document)
+        job = reread_here(base, found, lambda job: line.show(f"{job.step} {job.done:,} of {job.total:,}"))
+        line.close()
+        output.result = {"document": document_json(base.document(found.id)), "state": job.state, "reason": job.reason}
+        if job.state == "done":
+            output.say(f"Read again {found.file}: {job.result['pages']} pages, {job.result['chunks']} passages.")
+        else:
+            output.code = SOME_FAILED
+            output.say(f"{found.file} could not be read again ({job.reason}); it is as it was.")
 
 
 def _shown(step: Progress) -> str:

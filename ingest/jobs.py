@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ingest import recut, reread
+from ingest.recut import Rechunk
+from ingest.reread import Reread
 from ingest.take_in import EMBED_PRIORITY, KIND, TakeIn, submit_file
 from kb.editions import DocumentDetails
 from kb.jobs import Job, JobQueue, JobStopped
 from kb.knowledge_base import KnowledgeBase
 from kb.types import Document
-from kb.worker import Handler, RunningJob
+from kb.worker import Handler, RunningJob, Worker
 
 EMBED = "embed"
 _PUBLISH_EVERY_S = 2.0
 _TEND_EVERY_S = 5.0
+_POLL_S = 0.5
 _ORPHAN_S = 3600.0  # an original that belongs to nothing for this long is deleted
 
 
 def handlers(kb: KnowledgeBase) -> dict[str, Handler]:
     """By kind of job."""
-    return {KIND: TakeIn(kb), EMBED: _embedding(kb)}
+    return {KIND: TakeIn(kb), EMBED: _embedding(kb), recut.KIND: Rechunk(kb), reread.KIND: Reread(kb)}
 
 
 def submit_embedding(queue: JobQueue) -> Job:
@@ -47,6 +51,41 @@ def _embedding(kb: KnowledgeBase) -> Handler:
         return {"vectors": made}
 
     return embed
+
+
+def see_through(
+    queue: JobQueue,
+    worker: Worker,
+    job: Job,
+    watch: Callable[[Job], None],
+    stopped: Callable[[], bool] = lambda: False,
+) -> Job:
+    """Run the job here and wait for its end; wait, too, if another process has it."""
+    while not job.over and not stopped():
+        lease = queue.claim(worker.name, only=[job.number])
+        if lease is None:
+            time.sleep(_POLL_S)
+            job = queue.job(job.number)
+            watch(job)
+            if job.state == "paused":
+                break
+        else:
+            job = worker.run_one(lease, waited_for=True, watch=watch)
+    return job
+
+
+def rechunk_here(kb: KnowledgeBase, watch: Callable[[Job], None]) -> Job:
+    """Cut anew, here and now, all that another chunker or embedder was cut for."""
+    queue = JobQueue(kb.store)
+    return see_through(queue, Worker(queue, handlers(kb)), recut.submit_rechunk(queue), watch)
+
+
+def reread_here(kb: KnowledgeBase, document: Document, watch: Callable[[Job], None]) -> Job:
+    """Read a document again, here and now, and make it findable."""
+    queue = JobQueue(kb.store)
+    job = see_through(queue, Worker(queue, handlers(kb)), reread.submit_reread(queue, document), watch)
+    kb.publish()
+    return job
 
 
 class Publisher:
@@ -74,7 +113,8 @@ class Publisher:
 def background_handlers(kb: KnowledgeBase, queue: JobQueue) -> dict[str, Handler]:
     """For a worker on its own: what it adds is searchable at once, and its vectors follow."""
     plain = handlers(kb)
-    return plain | {KIND: Publisher(kb).publishing(plain[KIND], queue)}
+    publisher = Publisher(kb)
+    return plain | {kind: publisher.publishing(plain[kind], queue) for kind in (KIND, reread.KIND)}
 
 
 def set_right(kb: KnowledgeBase, queue: JobQueue) -> None:
@@ -113,12 +153,16 @@ class Tending:
         self._kb = kb
         self._queue = queue
         self._revision = -1
+        self._renewing = False
         self._looked = -1e9
 
     def __call__(self) -> None:
         if time.monotonic() - self._looked < _TEND_EVERY_S:
             return
         self._looked = time.monotonic()
+        if self._kb.outdated and not self._renewing:
+            recut.submit_rechunk(self._queue)
+            self._renewing = True  # once: if it fails, its job says why, and can be tried again
         set_right(self._kb, self._queue)
         revision = self._kb.store.revision()
         if revision != self._revision:

@@ -45,7 +45,7 @@ _SMALL = 256 << 10  # bytes of a file that waits for nothing; each doubling wait
 
 
 @dataclass(slots=True)
-class _Reading:
+class ReadSoFar:
     """What has been read of one document so far."""
 
     kind: DocumentKind = "pdf"
@@ -122,7 +122,7 @@ class TakeIn:
             title=title,
             kind=reading.kind,
             state="draft" if doubts else "ready",
-            reason="; ".join(filter(None, (*doubts, *like, _reason(reading)))),
+            reason="; ".join(filter(None, (*doubts, *like, told(reading)))),
             pages=len(reading.pages),
             chunks=len(chunks),
             language=language,
@@ -131,7 +131,7 @@ class TakeIn:
         self._kb.store.finish_document(finished, chunks, making=making, guard=job.guard)
         return _result(finished, alike)
 
-    def _doubts(self, reading: _Reading, alike: Sequence[Alike], *, draft: bool) -> list[str]:
+    def _doubts(self, reading: ReadSoFar, alike: Sequence[Alike], *, draft: bool) -> list[str]:
         """Why the document must be looked at before it is searched; empty if it need not be."""
         if draft or self._kb.settings.publish == "manual":
             return ["not published yet"]
@@ -140,10 +140,10 @@ class TakeIn:
             doubts.append("not published: its text is in the library already")
         return [doubt for doubt in doubts if doubt]
 
-    def _read(self, document: Document, job: RunningJob) -> _Reading:
+    def _read(self, document: Document, job: RunningJob) -> ReadSoFar:
         """All pages, those of an earlier, killed try first. New ones are stored as they come."""
         store, name = self._kb.store, Path(document.file)
-        reading = _Reading(pages=self._earlier_pages(name, document))
+        reading = ReadSoFar(pages=self._earlier_pages(name, document))
         blob = store.blob(document)
         keeps = bool(resumable(name))
         batch: list[Page] = []
@@ -151,9 +151,9 @@ class TakeIn:
         with closing(read(blob, self._limits, len(reading.pages) + 1, name=name)) as events:
             for event in events:
                 if not isinstance(event, Page):
-                    _take(reading, event)
+                    take(reading, event)
                     continue
-                page = _storable(event)
+                page = storable_page(event)
                 batch.append(page)
                 reading.pages.append(page)
                 if len(batch) >= _BATCH_PAGES or time.monotonic() - flushed > _BATCH_S:
@@ -166,7 +166,7 @@ class TakeIn:
                     store.add_pages(document.id, batch, guard=job.guard)
                     raise
         store.add_pages(document.id, batch, guard=job.guard)
-        _refuse_without_text(reading)
+        refuse_without_text(reading)
         return reading
 
     def _earlier_pages(self, name: Path, document: Document) -> list[Page]:
@@ -249,7 +249,7 @@ def _result(document: Document, alike: Sequence[Alike] = ()) -> dict[str, Any]:
     }
 
 
-def _storable(page: Page) -> Page:
+def storable_page(page: Page) -> Page:
     """The page without half characters; almost always itself."""
     if storable(page.text) == page.text and storable(page.label) == page.label:
         return page
@@ -257,7 +257,8 @@ def _storable(page: Page) -> Page:
     return replace(page, lines=lines, label=storable(page.label))
 
 
-def _take(reading: _Reading, event: Head | Tail) -> None:
+def take(reading: ReadSoFar, event: Head | Tail) -> None:
+    """Note what is not a page."""
     reading.metadata |= {key: value for key, value in event.metadata.items() if value}
     reading.outline = reading.outline or event.outline
     if isinstance(event, Head):
@@ -271,7 +272,8 @@ def _title_of(metadata: Mapping[str, str]) -> str:
     return metadata.get("title", "")
 
 
-def _refuse_without_text(reading: _Reading) -> None:
+def refuse_without_text(reading: ReadSoFar) -> None:
+    """Raise ReadError if there is no text at all."""
     if any(page.lines for page in reading.pages):
         return
     count = len(reading.pages)
@@ -282,7 +284,7 @@ def _refuse_without_text(reading: _Reading) -> None:
     raise ReadError("has no text in it")
 
 
-def _reason(reading: _Reading) -> str:
+def told(reading: ReadSoFar) -> str:
     """What an admin should know of a document that was read: nothing is left out silently."""
     empty = [page.number for page in reading.pages if not page.lines]
     notes = [f"page {page.number}: {page.note}" for page in reading.pages if page.note and page.lines]

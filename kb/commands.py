@@ -18,11 +18,15 @@ from kb import document_commands
 from kb.console import SOME_FAILED, Home, Json, ProgressLine, opened, settings_of, verb
 
 if TYPE_CHECKING:
+    from kb.jobs import Job
     from kb.knowledge_base import KnowledgeBase
     from kb.types import Citation, Conflict, Hit, Turn
 
 AddFiles = Callable[["KnowledgeBase", Sequence[Path]], object]
 """ingest.add.add_paths, handed in by cli.py: kb does not import ingest."""
+
+RechunkAll = Callable[["KnowledgeBase", Callable[["Job"], None]], "Job"]
+"""ingest.jobs.rechunk_here, likewise."""
 
 InDocuments = Annotated[
     list[str] | None, typer.Option("--document", metavar="DOC", help="Only in this document; may be given again.")
@@ -34,12 +38,26 @@ AsOf = Annotated[
 QuestionText = Annotated[str, typer.Argument(help="The question, in Chinese or English.")]
 
 
-def register(app: typer.Typer, add_files: AddFiles) -> None:
+def register(app: typer.Typer, add_files: AddFiles, rechunk: RechunkAll) -> None:
     """Mount the verbs on `app`."""
     app.command()(search)
     app.command()(ask)
     document_commands.register(app)
-    app.command()(rebuild)
+
+    @app.command("rebuild")
+    def rebuild_verb(
+        rechunk_too: Annotated[
+            bool,
+            typer.Option(
+                "--rechunk", help="First cut anew, from the stored pages, what another chunker or embedder was."
+            ),
+        ] = False,
+        as_json: Json = False,
+        home: Home = None,
+    ) -> None:
+        """Compute missing vectors and write the index anew from the catalog; the old one answers meanwhile."""
+        rebuild(as_json, home, rechunk if rechunk_too else None)
+
     app.command()(doctor)
     kb.evaluate_commands.register(app, add_files)
 
@@ -112,8 +130,9 @@ def ask(
                         output.say(f" - {_source_line(hit)}: {_shortened(hit.chunk.text)}")
 
 
-def rebuild(as_json: Json = False, home: Home = None) -> None:
-    """Compute missing vectors and write the index anew from the catalog; the old one answers meanwhile."""
+def rebuild(as_json: bool, home: Path | None, rechunk: RechunkAll | None) -> None:
+    """See `vademecum rebuild --help`."""
+    from kb.errors import KBError
     from kb.knowledge_base import KnowledgeBase
 
     with (
@@ -121,10 +140,18 @@ def rebuild(as_json: Json = False, home: Home = None) -> None:
         KnowledgeBase.open(settings_of(home), write=True, create=False, for_rebuild=True) as kb,
     ):
         line = ProgressLine()
+        if rechunk is not None:
+            job = rechunk(kb, lambda job: line.show(f"{job.step} {job.done:,} of {job.total:,}"))
+            if job.state != "done":
+                raise KBError(f"Cutting anew ended as {job.state}: {job.reason}. The library is as it was.")
+            output.result |= {"rechunked": job.result["documents"], "left": job.result["left"]}
+            output.say(f"Cut anew: {job.result['documents']} documents.")
+            for file, why in job.result["left"].items():
+                output.say(f"left as it was: {file}: {why}")
         kb.rebuild(lambda step, done, total: line.show(f"{step} {done} of {total} chunks"))
         line.close()
         words, vectors = kb.index.counts
-        output.result = {"generation": kb.index.generation, "chunks": words, "vectors": vectors}
+        output.result |= {"generation": kb.index.generation, "chunks": words, "vectors": vectors}
         output.say(f"Rebuilt as {kb.index.generation}: {words} chunks, {vectors} vectors.")
 
 

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,8 +81,12 @@ class _Generation:
 class LocalIndex:
     """The index of one home, in `<home>/index/`."""
 
-    def __init__(self, home: Path, *, embedder: str, dimension: int) -> None:
-        """Nothing is read before `load`, `publish` or `rebuild`."""
+    def __init__(self, home: Path, *, embedder: str, dimension: int, source: Mapping[str, Any] | None = None) -> None:
+        """Nothing is read before `load`, `publish` or `rebuild`.
+
+        `source`: the settings that name the embedder, noted in what is written, so that it can be found again.
+        """
+        self._source = dict(source or {})
         self._root = home / "index"
         self._embedder = embedder
         self._dimension = dimension
@@ -163,6 +167,15 @@ class LocalIndex:
     def level_with(self, store: Store) -> bool:
         """Whether all that the store holds is in the live generation."""
         return bool(self._live.manifest.get("revision", 0) == store.revision())
+
+    def built_with(self) -> dict[str, Any]:
+        """What the current generation notes of its embedder: key, dimension, source; empty if there is none."""
+        try:
+            folder = self._root / (self._root / _CURRENT).read_text(errors="replace").strip()
+            embedder = json.loads((folder / "manifest.json").read_text())["embedder"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
+        return embedder if isinstance(embedder, dict) else {}
 
     def load(self) -> None:
         """Make the generation that CURRENT names live. A home without one keeps the empty index.
@@ -282,7 +295,7 @@ class LocalIndex:
             manifest = {
                 "format": _FORMAT,
                 "terms": TERMS_VERSION,
-                "embedder": {"key": self._embedder, "dimension": self._dimension},
+                "embedder": {"key": self._embedder, "dimension": self._dimension, "source": self._source},
                 "revision": revision,
                 "chunks": len(numbers),
                 "vectors": vectors,

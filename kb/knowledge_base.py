@@ -20,7 +20,7 @@ from kb.audit import COMMAND_LINE, noting
 from kb.duplicates import Duplicate
 from kb.editions import DocumentDetails
 from kb.embed import Embedder, build_embedder, embedding_text
-from kb.errors import HomeBusy, KBError, UsageError
+from kb.errors import HomeBusy, IndexMismatch, KBError, UsageError
 from kb.evidence import Lexicon
 from kb.home import HomeLock, check_home
 from kb.index import DamagedIndex, LocalIndex
@@ -52,7 +52,9 @@ class KnowledgeBase:
         self.settings = settings
         self.store = store
         self.embedder = embedder
-        self.index = LocalIndex(store.home, embedder=embedder.key, dimension=embedder.dimension)
+        self.index = self._index_of(settings, embedder)
+        self.outdated = False
+        """Whether another embedder than the configured one answers, until the index is renewed."""
         self.retriever = Retriever(store, self.index, embedder)
         self._lock = lock
         self._publishing = threading.Lock()
@@ -84,6 +86,10 @@ class KnowledgeBase:
                 lock.release()
             raise
         return kb
+
+    def _index_of(self, settings: Settings, embedder: Embedder) -> LocalIndex:
+        source = {"embedder": settings.embedder, "embedder_languages": settings.embedder_languages}
+        return LocalIndex(self.store.home, embedder=embedder.key, dimension=embedder.dimension, source=source)
 
     def close(self) -> None:
         """Let go of the home."""
@@ -181,7 +187,37 @@ class KnowledgeBase:
     def refresh_index(self) -> bool:
         """Take up the generation that another process has written since; False if there is none."""
         with self._publishing:
-            return self.index.refresh()
+            try:
+                return self.index.refresh()
+            except IndexMismatch:
+                if not self.outdated:
+                    raise
+            renewed = self._index_of(self.settings, self.embedder)
+            renewed.load()
+            self._take_up(renewed)
+            return True
+
+    def _take_up(self, index: LocalIndex) -> None:
+        """From now on answer from this index, which the configured embedder built."""
+        self.index, self.retriever = index, Retriever(self.store, index, self.embedder)
+        self.outdated = False
+
+    def _answer_from_older(self) -> bool:
+        """Answer by the embedder that the index was built with, if it is still there; whether it is."""
+        built = self.index.built_with()
+        source = built.get("source") or {}
+        try:
+            older = build_embedder(self.settings.model_copy(update=source)) if source else None
+        except UsageError:
+            older = None
+        if older is None or older.key != built["key"] or older.key == self.embedder.key:
+            return False
+        index = self._index_of(self.settings.model_copy(update=source), older)
+        index.load()
+        self.index, self.retriever = index, Retriever(self.store, index, older)
+        self.outdated = True
+        _log.warning("the index is of another embedder, which answers until it is renewed", now=built["key"])
+        return True
 
     def pending(self) -> int:
         """How many chunks still lack the vector they should have."""
@@ -221,13 +257,23 @@ class KnowledgeBase:
             return lambda done, total: progress(name, done, total) if progress else None
 
         self.embed_pending(step("embed"), publish=False)
+        self.renew_index(step("index"))
+
+    def renew_index(self, progress: Progress | None = None) -> None:
+        """Write the index anew from what the store holds; the old generation answers until the new one is complete."""
         with self._publishing:
-            self.index.rebuild(self.store, step("index"))
+            index = self._index_of(self.settings, self.embedder) if self.outdated else self.index
+            index.rebuild(self.store, progress)
+            if self.outdated:
+                self._take_up(index)
 
     def _load_index(self) -> None:
         """Load the index; rebuild it when damaged, publish when behind (a killed process left it so)."""
         try:
             self.index.load()
+        except IndexMismatch:
+            if not self._answer_from_older():
+                raise
         except DamagedIndex as damage:
             _log.warning("index damaged, rebuilding from the store", reason=str(damage))
             self._repair(lambda: self.index.rebuild(self.store))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,13 +23,25 @@ def note(connection: sa.Connection, document: str, making: Making) -> None:
         "sketch": making.sketch,
     }
     connection.execute(sa.insert(makings).prefix_with("OR REPLACE"), row)
-    mine = sa.update(pages).where(pages.c.document == document)
-    connection.execute(mine.where(pages.c.left_out != "").values(left_out=""))
-    for number, why in making.left_out.items():
-        connection.execute(mine.where(pages.c.number == number).values(left_out=why))
+    _note_left_out(connection, document, making.left_out)
     for alike in making.alike:
         pair: dict[str, object] = {"document": document, "other": alike.document, "share": alike.share, "decision": ""}
         connection.execute(sa.insert(likenesses).prefix_with("OR IGNORE"), pair)
+
+
+def note_cutter(connection: sa.Connection, document: str, cutter: str, left_out: Mapping[int, str]) -> None:
+    """Note that the chunks of `document` are what this cutter gives; the rest of its making holds still."""
+    row: dict[str, object] = {"document": document, "cutter": cutter, "outline": b"", "text_hash": "", "sketch": b""}
+    connection.execute(sa.insert(makings).prefix_with("OR IGNORE"), row)
+    connection.execute(sa.update(makings).where(makings.c.document == document).values(cutter=cutter))
+    _note_left_out(connection, document, left_out)
+
+
+def _note_left_out(connection: sa.Connection, document: str, left_out: Mapping[int, str]) -> None:
+    mine = sa.update(pages).where(pages.c.document == document)
+    connection.execute(mine.where(pages.c.left_out != "").values(left_out=""))
+    for number, why in left_out.items():
+        connection.execute(mine.where(pages.c.number == number).values(left_out=why))
 
 
 def note_sketch(connection: sa.Connection, document: str, text_hash: str, sketch: bytes) -> None:

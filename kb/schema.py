@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -109,6 +111,46 @@ chunks = Table(
     Index("chunks_of_document", "document", "position"),
     Index("chunks_of_page", "document", "first_page"),
     sqlite_autoincrement=True,  # a number is never used again: index generations may still hold it
+)
+
+
+def _as_chunks() -> list[Column[Any]]:
+    """What a chunk is, its number and id apart."""
+    return [
+        Column("document", String, ForeignKey("documents.id", ondelete="CASCADE"), nullable=False, index=True),
+        Column("position", Integer, nullable=False),
+        Column("first_page", Integer, nullable=False),
+        Column("last_page", Integer, nullable=False),
+        Column("heading", String, nullable=False),
+        Column("text", Text, nullable=False),
+        Column("spans", LargeBinary, nullable=False),
+        Column("language", String, nullable=False),
+        Column("tokens", Integer, nullable=False),
+    ]
+
+
+staged = Table(  # documents that are cut anew beside their live chunks
+    "staged",
+    metadata,
+    Column("document", String, ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("cutter", String, nullable=False),
+    Column("left_out", Text, nullable=False),  # JSON: [[page, why], ..]
+)
+
+staged_chunks = Table(
+    "staged_chunks",
+    metadata,
+    Column("id", String, primary_key=True),
+    *_as_chunks(),
+    Column("vector", LargeBinary, nullable=True),
+)
+
+past_chunks = Table(  # what index generations from before the last switch still name
+    "past_chunks",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False, index=True),
+    *_as_chunks(),
 )
 
 vectors = Table(

@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from kb import makings
 from kb.errors import StoreError
 from kb.home import CATALOG
-from kb.schema import HEAD, chunks, documents, meta, pages, vectors
+from kb.schema import HEAD, chunks, documents, meta, pages, past_chunks, vectors
 from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Making, Page, PageSource, Scope, Span
 
 Guard = Callable[[sa.Connection], None]
@@ -82,30 +82,13 @@ class Store:
             known = connection.execute(sa.select(documents.c.state).where(documents.c.id == document.id)).scalar()
             if known in _READ:
                 raise StoreError(f"Document {document.id} ({document.file}) is already in the library.")
-            _upsert_document(connection, replace(document, state="reading", reason=""))
+            upsert_document(connection, replace(document, state="reading", reason=""))
             count = sa.select(sa.func.count()).where(pages.c.document == document.id)
             return int(connection.execute(count).scalar_one())
 
     def add_pages(self, document: str, new: Sequence[Page], *, guard: Guard | None = None) -> None:
         """Store pages as read. A page that is there already is replaced. `guard` runs first, and may refuse."""
-        rows = [
-            {
-                "document": document,
-                "number": page.number,
-                "label": page.label,
-                "width": page.width,
-                "height": page.height,
-                "reader": page.reader,
-                "note": page.note,
-                "lines": _pack([_line_row(line) for line in page.lines]),
-                "source": page.source,
-                "confidence": page.confidence,
-                "tables": page.tables,
-                "rotated": page.rotated,
-                "garbled": page.garbled,
-            }
-            for page in new
-        ]
+        rows = [page_row(document, page) for page in new]
         if rows:
             with self.writing() as connection:
                 if guard:
@@ -145,13 +128,13 @@ class Store:
                 guard(connection)
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             if new:
-                connection.execute(sa.insert(chunks), [_chunk_row(chunk) for chunk in new])
-            _upsert_document(connection, replace(document, state=state, chunks=len(new)))
+                connection.execute(sa.insert(chunks), [chunk_row(chunk) for chunk in new])
+            upsert_document(connection, replace(document, state=state, chunks=len(new)))
             if making:
                 makings.note(connection, document.id, making)
             if state == "ready":
                 _retire(connection, document.supersedes)
-            _bump(connection)
+            bump(connection)
 
     def making(self, document: str) -> Making | None:
         """How its chunks were made (without left_out and alike); None if that was not noted."""
@@ -171,7 +154,7 @@ class Store:
             connection.execute(sa.update(documents).where(documents.c.id == document).values(**changes))
             if "title" in changes and changes["title"] != row.title:
                 _renumber(connection, document)
-            _bump(connection)
+            bump(connection)
             if record:
                 record(connection)
             return _document(connection.execute(sa.select(documents).where(documents.c.id == document)).one())
@@ -181,7 +164,7 @@ class Store:
         with self.writing() as connection:
             for document, state in states.items():
                 connection.execute(sa.update(documents).where(documents.c.id == document).values(state=state))
-            _bump(connection)
+            bump(connection)
             if record:
                 record(connection)
 
@@ -192,8 +175,8 @@ class Store:
                 guard(connection)
             connection.execute(sa.delete(pages).where(pages.c.document == document.id))
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
-            _upsert_document(connection, replace(document, state="failed", chunks=0))
-            _bump(connection)
+            upsert_document(connection, replace(document, state="failed", chunks=0))
+            bump(connection)
         self._drop_blob(document.sha256)
 
     def remove_document(self, document: Document, *, record: Guard | None = None) -> None:
@@ -204,7 +187,7 @@ class Store:
         with self.writing() as connection:
             _restore(connection, document)
             connection.execute(sa.delete(documents).where(documents.c.id == document.id))
-            _bump(connection)
+            bump(connection)
             if record:
                 record(connection)
         self._drop_blob(document.sha256)
@@ -215,7 +198,7 @@ class Store:
         """The document's chunks in reading order."""
         query = sa.select(chunks).where(chunks.c.document == document).order_by(chunks.c.position)
         with self.reading() as connection:
-            return [_chunk(row) for row in connection.execute(query)]
+            return [chunk_of(row) for row in connection.execute(query)]
 
     def chunks_on_page(self, document: str, page: int) -> list[Chunk]:
         """The chunks that hold something of this page (or record), in reading order."""
@@ -223,7 +206,7 @@ class Store:
             chunks.c.document == document, chunks.c.first_page <= page, chunks.c.last_page >= page
         )
         with self.reading() as connection:
-            return [_chunk(row) for row in connection.execute(query.order_by(chunks.c.position))]
+            return [chunk_of(row) for row in connection.execute(query.order_by(chunks.c.position))]
 
     def chunk_numbers(self) -> np.ndarray:
         """Numbers of the chunks of published and superseded documents, ascending, int64 of shape (n,)."""
@@ -240,9 +223,11 @@ class Store:
         wanted = [int(number) for number in numbers]
         found: dict[int, Chunk] = {}
         with self.reading() as connection:
-            for start in range(0, len(wanted), _BATCH):
-                query = sa.select(chunks).where(chunks.c.number.in_(wanted[start : start + _BATCH]))
-                found.update((row.number, _chunk(row)) for row in connection.execute(query))
+            for table in (chunks, past_chunks):  # an older index generation names what has been cut anew since
+                missing = [number for number in wanted if number not in found]
+                for start in range(0, len(missing), _BATCH):
+                    query = sa.select(table).where(table.c.number.in_(missing[start : start + _BATCH]))
+                    found.update((row.number, chunk_of(row)) for row in connection.execute(query))
         return found
 
     def chunks_by_id(self, ids: Iterable[str]) -> dict[str, Chunk]:
@@ -250,9 +235,11 @@ class Store:
         wanted = sorted(set(ids))
         found: dict[str, Chunk] = {}
         with self.reading() as connection:
-            for start in range(0, len(wanted), _BATCH):
-                query = sa.select(chunks).where(chunks.c.id.in_(wanted[start : start + _BATCH]))
-                found.update((row.id, _chunk(row)) for row in connection.execute(query))
+            for table in (chunks, past_chunks):
+                missing = [id for id in wanted if id not in found]
+                for start in range(0, len(missing), _BATCH):
+                    query = sa.select(table).where(table.c.id.in_(missing[start : start + _BATCH]))
+                    found.update((row.id, chunk_of(row)) for row in connection.execute(query))
         return found
 
     def documents_by_id(self, ids: Iterable[str]) -> dict[str, Document]:
@@ -290,7 +277,7 @@ class Store:
             ]
             if rows:
                 connection.execute(sa.insert(vectors).prefix_with("OR REPLACE"), rows)
-                _bump(connection)
+                bump(connection)
 
     def vectors(self, embedder: str, numbers: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Numbers (m,) and float32 vectors (m, dimension) of those of `numbers` that have one."""
@@ -496,7 +483,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _bump(connection: sa.Connection) -> None:
+def bump(connection: sa.Connection) -> None:
+    """Note, in its transaction, that what can be found has changed."""
     statement = "INSERT INTO meta (key, value) VALUES ('revision', '1') "
     statement += "ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
     connection.exec_driver_sql(statement)
@@ -565,7 +553,8 @@ def _within(document: Document, scope: Scope, newer: Document | None) -> bool:
     return document.state == "ready" or bool(scope.documents)
 
 
-def _upsert_document(connection: sa.Connection, document: Document) -> None:
+def upsert_document(connection: sa.Connection, document: Document) -> None:
+    """Write the document's row."""
     row = {column.name: getattr(document, column.name) for column in documents.columns if column.name != "metadata"}
     row["metadata"] = json.dumps(dict(document.metadata), ensure_ascii=False)
     update = {name: value for name, value in row.items() if name != "id"}
@@ -616,6 +605,25 @@ def _page(row: Any) -> Page:
     )
 
 
+def page_row(document: str, page: Page) -> dict[str, object]:
+    """A page as it is stored."""
+    return {
+        "document": document,
+        "number": page.number,
+        "label": page.label,
+        "width": page.width,
+        "height": page.height,
+        "reader": page.reader,
+        "note": page.note,
+        "lines": _pack([_line_row(line) for line in page.lines]),
+        "source": page.source,
+        "confidence": page.confidence,
+        "tables": page.tables,
+        "rotated": page.rotated,
+        "garbled": page.garbled,
+    }
+
+
 def _line_row(line: Line) -> list[object]:
     """A line as it is stored; most lines are plain text and need neither role nor weight."""
     row: list[object] = [line.text, line.box and _rounded(line.box), round(line.size, 2)]
@@ -624,7 +632,8 @@ def _line_row(line: Line) -> list[object]:
     return row if line.role == "text" else [*row, line.role]
 
 
-def _chunk_row(chunk: Chunk) -> dict[str, object]:
+def chunk_row(chunk: Chunk) -> dict[str, object]:
+    """A chunk as it is stored, but for its number."""
     spans = [[span.start, span.end, span.page, [_rounded(box) for box in span.boxes]] for span in chunk.spans]
     return {
         "id": chunk.id,
@@ -640,7 +649,8 @@ def _chunk_row(chunk: Chunk) -> dict[str, object]:
     }
 
 
-def _chunk(row: Any) -> Chunk:
+def chunk_of(row: Any) -> Chunk:
+    """The chunk that is stored so."""
     return Chunk(
         id=row.id,
         document=row.document,

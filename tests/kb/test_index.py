@@ -175,7 +175,7 @@ def test_the_manifest_says_what_it_was_built_from(store: Store, add: Adder) -> N
     index = index_of(store)
     index.publish(store)
     manifest = json.loads((store.home / "index" / index.generation / "manifest.json").read_text())
-    assert manifest["embedder"] == {"key": "fake@1", "dimension": DIMENSION}
+    assert manifest["embedder"] == {"key": "fake@1", "dimension": DIMENSION, "source": {}}
     assert (manifest["chunks"], manifest["vectors"]) == (2, 2)
     assert all(len(entry["sha256"]) == 64 for entry in manifest["files"].values())
 

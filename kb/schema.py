@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0010"
+HEAD = "0011"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()

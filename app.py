@@ -19,8 +19,7 @@ from kb.errors import KBError
 from kb.knowledge_base import KnowledgeBase
 from kb.service import Service
 from kb.settings import Settings, load_settings
-from ui.door import Door
-from ui.guard import LOOPBACK, Guard, check_tls, listen, may_be_single, own_names
+from ui.guard import check_tls, listen, may_be_single
 from ui.welcome import welcome
 
 if TYPE_CHECKING:
@@ -46,13 +45,10 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
     import gradio as gr
     from fastapi import FastAPI
 
-    from kb.page_image import PageImages
-    from ui.account import account_routes
     from ui.adding import Adding
     from ui.gradio_door import narrow
-    from ui.login import login_routes
     from ui.page import build_page, page_head
-    from ui.pages import page_routes
+    from ui.surround import surround
     from ui.theme import STYLE, theme
 
     adding = Adding(kb, uploads)
@@ -63,13 +59,9 @@ def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
         yield
         _close(kb, adding, uploads)
 
-    app = FastAPI(title="Vademecum", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(title="Vademecum", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     service = Service(kb)
-    app.add_middleware(Door, accounts=service.accounts, single=may_be_single(settings))
-    app.add_middleware(Guard, names=own_names(settings.host, settings.names), addresses=settings.host not in LOOPBACK)
-    app.include_router(page_routes(kb.store, PageImages(kb.store)))
-    app.include_router(login_routes(service.accounts))
-    app.include_router(account_routes(service.accounts))
+    surround(app, service, adding)
     page = build_page(service, adding).queue(default_concurrency_limit=4, max_size=_WAITING)
     gr.mount_gradio_app(
         app,

@@ -7,6 +7,7 @@ KBError
 ├── AccessDenied      the role may not do this, or nobody is signed in
 │   ├── LoginRefused   wrong name or password, or a disabled account
 │   └── TooManyTries   wrong passwords came too fast; says when to try again
+├── TooManyRequests   more is asked than can be answered now; says when to try again
 ├── HomeError         the home directory cannot be used (not ours, not writable, in use)
 │   └── HomeBusy       another process holds it
 ├── StoreError        the catalog cannot be read or written (full disk, newer schema)
@@ -47,6 +48,14 @@ class TooManyTries(AccessDenied):
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TooManyRequests(KBError):
+    """More is asked than can be answered now, or than one may ask. `retry_after_s` says when to try again."""
+
+    def __init__(self, message: str, retry_after_s: int) -> None:
+        super().__init__(f"{message} Try again in {retry_after_s} seconds.")
         self.retry_after_s = retry_after_s
 
 

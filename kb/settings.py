@@ -43,6 +43,14 @@ class Settings(BaseSettings):
     session_idle_min: float = Field(60.0, gt=0, description="Minutes without a request that end a session.")
     session_hours: float = Field(12.0, gt=0, description="Hours that a session lasts at most.")
 
+    api_per_minute: int = Field(
+        120, ge=0, description="Requests to the API that one key or user may make in a minute; 0 = no limit."
+    )
+    answers_at_once: int = Field(8, ge=1, le=64, description="Answers for programs that are worked on at once.")
+    answers_waiting: int = Field(
+        64, ge=0, description="Answers for programs that wait for their turn; what comes beyond is refused (429)."
+    )
+
     embedder: str = Field(
         "minilm",
         description="'minilm' (packaged, English), or the path of a sentence-transformers model.",

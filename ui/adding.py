@@ -101,7 +101,7 @@ class Adding:
     def __init__(self, kb: KnowledgeBase, folder: Path) -> None:
         """`folder` is where uploads lie until the library has them; it is on the library's disk and ours to empty."""
         self._kb = kb
-        self._folder = folder
+        self.folder = folder
         self.queue = JobQueue(kb.store)
         self._limits = ReadLimits.of(kb.settings)
         self._stopping = threading.Event()
@@ -136,7 +136,7 @@ class Adding:
         When this returns, each file that can be read is a job that survives whatever happens next. Raises AccessDenied.
         """
         require(principal, Permission.UPLOAD)
-        ours = self._folder.resolve()
+        ours = self.folder.resolve()
         mine = [path for path in paths if path.resolve().is_relative_to(ours)]
         files = [self._submitted(principal, path, details or DocumentDetails(), draft) for path in mine]
         batch = Batch(self.queue, self._take_up, files)

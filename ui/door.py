@@ -18,6 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kb.access import SINGLE, Principal
 from kb.accounts import Accounts
+from kb.errors import TooManyRequests
+from ui.places import Rate
+from ui.refusals import body_of, too_many
 
 COOKIE: Final = "vademecum"
 OPEN: Final = frozenset({"/login", "/login.css", "/health", "/favicon.ico"})
@@ -29,10 +32,11 @@ _ROOM = 16  # sessions looked up at a time; the threads of answers are others
 class Door:
     """ASGI middleware inside the guard. `single` says whether the library may be open without accounts."""
 
-    def __init__(self, app: ASGIApp, *, accounts: Accounts, single: bool) -> None:
+    def __init__(self, app: ASGIApp, *, accounts: Accounts, single: bool, rate: Rate | None = None) -> None:
         self._app = app
         self._accounts = accounts
         self._single = single
+        self._rate = rate or Rate(0)
         self._room: CapacityLimiter | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +49,13 @@ class Door:
             if principal is None and scope["path"] not in OPEN:
                 await _turned_away(scope)(scope, receive, send)
                 return
-            scope.setdefault("state", {}).update(principal=principal, key=key)
+            scope.setdefault("state", {})["principal"] = principal
+            if principal and scope["path"].startswith(API):
+                try:
+                    self._rate.count(key or principal.id)
+                except TooManyRequests as error:
+                    await too_many(scope["path"], error)(scope, receive, send)
+                    return
         await self._app(scope, receive, send)
 
     def _who(self, headers: Headers, path: str) -> tuple[Principal | None, str]:
@@ -75,7 +85,5 @@ def _turned_away(scope: Scope) -> Response:
     )
     if page:
         return RedirectResponse(f"/login?next={quote(path)}" if path != "/" else "/login", status_code=303)
-    if path.startswith("/v1/"):
-        error = {"message": "Sign in with an API key.", "type": "authentication_error", "param": None, "code": None}
-        return JSONResponse({"error": error}, 401, {"WWW-Authenticate": "Bearer"})
-    return JSONResponse({"detail": "Sign in first."}, 401, {"WWW-Authenticate": "Bearer"})
+    told = "Sign in with an API key." if path.startswith(API) else "Sign in first."
+    return JSONResponse(body_of(path, told, "authentication_error"), 401, {"WWW-Authenticate": "Bearer"})

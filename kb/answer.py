@@ -1,39 +1,37 @@
 """Question and hits in, a streamed and cited answer out: Found, then Deltas, then Finished.
 
-A generative model is read in a thread of its own, so that one that hangs costs the reader model_timeout_s and no more.
-When it fails in whatever way, its text is withdrawn (Restart says why) and the extractive answer takes its place.
+A model's statements are checked before they are shown (kb.statements). When it fails in whatever way, its text is
+withdrawn (Restart says why) and the extractive answer takes its place. What needs no library gets a short reply.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import structlog
 
 from kb.citations import MarkReader
 from kb.errors import ModelError
-from kb.extract import ENGINE, Extractor
+from kb.extract import Extractor
+from kb.intent import REPLIES
 from kb.model_failures import ModelFailure
+from kb.model_stream import ModelStream, ThoughtReader
+from kb.plan import Plan
 from kb.terms import language_of, storable
-from kb.types import Answer, AnswerEvent, Delta, Finished, Found, Hit, Language, Restart, Turn
+from kb.types import Answer, AnswerEvent, Delta, Finished, Found, Hit, Intent, Language, Restart, Turn
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import AIMessageChunk, BaseMessage
 
     from kb.prompts import Prompt
     from kb.statements import StatementReader
 
+ENGINE_RULES = "rules"
+"""Who words a reply that needs no library."""
 ENGINE_AFTER_FAILURE = "extractive (model failed)"
-LONGEST_ANSWER = 10
-"""An answer may take this many times the timeout in all; an endpoint that drips for ever is slow too."""
-
 _INSTEAD: dict[Language, str] = {
     "zh": "{cause}以下改为直接摘录原文。",
     "en": "{cause} What follows is quoted from the documents instead.",
@@ -78,8 +76,9 @@ def answer(
     extractor: Extractor | None = None,
     timeout_s: float = 60.0,
     withhold: bool = True,
-) -> Iterator[AnswerEvent]:
-    """Answer `question` from `hits`: by `model` if given, else by quoting.
+    plan: Plan | None = None,
+) -> Generator[AnswerEvent, None, None]:
+    """Answer `question` from `hits`: by `model` if given, else by quoting. `plan` is what the hits were searched by.
 
     A model's statements are checked before they are shown; with `withhold` what the cited passages do not bear out is
     left out, else it is marked. `engine` names a model that does not name itself (Runnable.name). Closing the iterator
@@ -87,29 +86,58 @@ def answer(
     """
     started = time.monotonic()
     hits = tuple(hits)
-    quoting = extractor or Extractor()
-    yield Found(hits)
-    if model is None or not hits:
-        yield from _quoted(question, hits, quoting, started)
-        return
+    plan = plan or Plan(question)
+    searched_as = plan.search if plan.search != question else ""
+    yield Found(hits, searched_as)
+    finished = yield from _answered(
+        question, hits, plan, history, model, engine, extractor or Extractor(), timeout_s, withhold
+    )
+    seconds = time.monotonic() - started
+    yield Finished(replace(finished, searched_as=searched_as, thought=plan.thought, seconds=seconds))
+
+
+def reply(question: str, intent: Intent) -> Iterator[AnswerEvent]:
+    """The short reply to what needs no library; `intent` is not 'library'."""
+    text = REPLIES[intent][language_of(question)]
+    yield Found(())
+    yield Delta(text)
+    declined = intent in ("off_topic", "harmful")
+    yield Finished(Answer(text, (), declined, ENGINE_RULES, (), intent=intent))
+
+
+def _answered(
+    question: str,
+    hits: tuple[Hit, ...],
+    plan: Plan,
+    history: Sequence[Turn],
+    model: BaseChatModel | None,
+    engine: str,
+    quoting: Extractor,
+    timeout_s: float,
+    withhold: bool,
+) -> Generator[AnswerEvent, None, Answer]:
+    alone = plan.search or question
+    if model is None or (not hits and plan.search):
+        return (yield from _quoted(quoting.extract(alone, hits)))
     name = model.name or engine or type(model).__name__
     try:
-        finished = yield from _generated(question, hits, history, model, timeout_s, withhold)
+        found = yield from _generated(question, hits, plan, history, model, timeout_s, withhold)
     except ModelError as error:
         _log.warning("model failed", engine=name, error=str(error))
+        if not plan.search:
+            yield Restart("")
+            text = REPLIES["about"][language_of(question)]
+            return (yield from _quoted(Answer(text, (), False, ENGINE_RULES, (), intent="about")))
         notice = _what_happened(error, language_of(question))
         yield Restart(notice)
-        yield from _quoted(question, hits, quoting, started, engine=ENGINE_AFTER_FAILURE, notice=notice)
-        return
-    yield Finished(replace(finished, engine=name, seconds=time.monotonic() - started))
+        instead = replace(quoting.extract(alone, hits), engine=ENGINE_AFTER_FAILURE, notice=notice)
+        return (yield from _quoted(instead))
+    return replace(found, engine=name)
 
 
-def _quoted(
-    question: str, hits: tuple[Hit, ...], extractor: Extractor, started: float, engine: str = ENGINE, notice: str = ""
-) -> Iterator[AnswerEvent]:
-    found = extractor.extract(question, hits)
+def _quoted(found: Answer) -> Generator[AnswerEvent, None, Answer]:
     yield Delta(found.text)
-    yield Finished(replace(found, engine=engine, notice=notice, seconds=time.monotonic() - started))
+    return found
 
 
 def _what_happened(error: ModelError, language: Language) -> str:
@@ -120,6 +148,7 @@ def _what_happened(error: ModelError, language: Language) -> str:
 def _generated(
     question: str,
     hits: tuple[Hit, ...],
+    plan: Plan,
     history: Sequence[Turn],
     model: BaseChatModel,
     timeout_s: float,
@@ -128,13 +157,13 @@ def _generated(
     """The model's answer, its marks and statements checked as they come. Raises ModelError."""
     from kb.statements import StatementReader
 
-    prompt = _prompt(question, hits, history, model)
+    prompt = _prompt(question, hits, plan, history, model)
     thoughts = ThoughtReader()
     marks = MarkReader(prompt.passages)
     reader = StatementReader(hits[: prompt.passages], withhold=withhold)
     shown: list[str] = []
     reason = ""
-    stream = _Stream(model, list(prompt.messages), timeout_s)
+    stream = ModelStream(model, list(prompt.messages), timeout_s)
     try:
         for chunk in stream:
             reason = str(chunk.response_metadata.get("finish_reason") or reason)
@@ -154,15 +183,19 @@ def _generated(
     return _checked(question, text, marks, reader, hits, cut_short=reason == "length")
 
 
-def _prompt(question: str, hits: Sequence[Hit], history: Sequence[Turn], model: BaseChatModel) -> Prompt:
+def _prompt(question: str, hits: Sequence[Hit], plan: Plan, history: Sequence[Turn], model: BaseChatModel) -> Prompt:
     from kb.prompt_formats import APP, word
-    from kb.prompts import build_prompt
+    from kb.prompts import Prompt, build_prompt, build_reply_prompt
 
+    if not plan.search:
+        return Prompt(build_reply_prompt(question, history), 0)
     limit = getattr(model, "prompt_tokens", None)
     count = getattr(model, "count_tokens", None)
     if limit is None or count is None:
-        return build_prompt(question, hits, history)
-    return word(question, hits, history, getattr(model, "prompt_format", APP), count=count, limit=limit)
+        return build_prompt(question, hits, history, plan.thought)
+    form = getattr(model, "prompt_format", APP)
+    asked = question if form == APP else plan.search  # the short format shows no conversation
+    return word(asked, hits, history, form, count=count, limit=limit, thought=plan.thought)
 
 
 def _checked(
@@ -180,6 +213,8 @@ def _checked(
     for template, n in ((_WITHHELD, reader.withheld), (_MARKED, reader.marked)):
         if n:
             notices.append(template[language].format(n=n))
+    if not hits:
+        return Answer(text, (), False, "", (), " ".join(notices), statements=statements, intent="about")
     if not citations and not abstained:
         notices.append(_UNCITED[language])
     elif uncited and not abstained:
@@ -187,95 +222,3 @@ def _checked(
     if cut_short:
         notices.append(_LENGTH[language])
     return Answer(text, citations, abstained, "", hits, " ".join(notices), statements=() if abstained else statements)
-
-
-class ThoughtReader:
-    """Takes a reasoning model's leading <think>...</think> out of the stream, and white space before the answer."""
-
-    _OPEN, _CLOSE = "<think>", "</think>"
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._answering = False
-
-    def feed(self, piece: str) -> str:
-        """What of the answer can be shown now."""
-        if self._answering:
-            return piece
-        self._held = (self._held + piece).lstrip()
-        if self._held.startswith(self._OPEN):
-            _, closed, self._held = (
-                self._held.partition(self._CLOSE) if self._CLOSE in self._held else ("", "", self._held)
-            )
-            return self.feed("") if closed else ""
-        if self._OPEN.startswith(self._held):
-            return ""
-        self._answering = True
-        return self._held
-
-    def close(self) -> str:
-        """What was held back as a possible beginning of a thought; an unfinished thought is no answer."""
-        return "" if self._answering or self._held.startswith(self._OPEN) else self._held
-
-
-class _Stream:
-    """The chunks of `model.stream(messages)`, read in a thread so that waiting for the next one can end in time.
-
-    As a context manager around that thread's work it passes whatever went wrong there to the reader: any failure
-    of any engine behind the seam must end in the extractive answer, never in a dead page.
-    """
-
-    def __init__(self, model: BaseChatModel, messages: list[BaseMessage], timeout_s: float) -> None:
-        self.name = model.name or type(model).__name__
-        self._model = model
-        self._messages = messages
-        self._timeout_s = timeout_s
-        self._queue: queue.SimpleQueue[AIMessageChunk | BaseException | None] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self.thread = threading.Thread(target=self._read, name="vademecum-answer", daemon=True)
-
-    def __iter__(self) -> Iterator[AIMessageChunk]:
-        self.thread.start()
-        longest = LONGEST_ANSWER * self._timeout_s
-        deadline = time.monotonic() + longest
-        while True:
-            try:
-                item = self._queue.get(timeout=self._timeout_s)
-            except queue.Empty:
-                raise ModelFailure("slow", self.name, f"{self._timeout_s:g}") from None
-            if time.monotonic() > deadline:
-                raise ModelFailure("endless", self.name, f"{longest:g}")
-            if item is None:
-                return
-            if isinstance(item, ModelError):
-                raise item
-            if isinstance(item, BaseException):
-                raise ModelFailure("broke", self.name, f"{type(item).__name__}: {item}") from item
-            yield item
-
-    def stop(self) -> None:
-        """Have the thread close the model's stream at its next chunk."""
-        self._stopped.set()
-
-    def _read(self) -> None:
-        from langsmith import tracing_context
-
-        # Whatever LANGSMITH_* variables say, no question is sent to a tracing service.
-        with self, tracing_context(enabled=False):
-            chunks = self._model.stream(self._messages)
-            for chunk in chunks:
-                if self._stopped.is_set():
-                    break
-                self._queue.put(chunk)
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        self._queue.put(error)
-        return True

@@ -8,17 +8,26 @@ its own context and nothing else, which is the easier task of a reading test.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb import records
+from kb.calibrate import Judged
 from kb.evaluate_answers import AnswerRow, Outcome, passages_of, score, withheld
 from kb.types import Answer, Finished, Hit
 
 if TYPE_CHECKING:
     from kb.knowledge_base import KnowledgeBase
+    from kb.settings import Settings
 
+AddFiles = Callable[["KnowledgeBase", Sequence[Path]], object]
+"""ingest.add.add_paths, handed in by cli.py: kb does not import ingest."""
 _DEEP = 60
 """Passages looked at for a row from whose library some are withheld."""
 
@@ -52,13 +61,64 @@ class ContextLibrary:
         return records.complete(row.question, found[: self._kb.settings.top_k], self._kb.store.chunks_on_page)
 
 
+@contextmanager
+def library_of(
+    rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles
+) -> Iterator[tuple[KnowledgeBase, ContextLibrary | None]]:
+    """The library that the rows are asked of: a throw-away one of their contexts, or the home that is configured."""
+    from kb.knowledge_base import KnowledgeBase
+
+    if rows[0].context is None:
+        with KnowledgeBase.open(settings, create=False) as kb:
+            yield kb, None
+        return
+    with tempfile.TemporaryDirectory(prefix="vademecum-evaluate-") as folder:
+        contexts = write_contexts(rows, Path(folder))
+        apart = settings.model_copy(update={"home": Path(folder) / "home"})
+        with KnowledgeBase.open(apart, write=True) as kb:
+            add_files(kb, [contexts])
+            yield kb, ContextLibrary(kb, rows)
+
+
+def judge_rows(kb: KnowledgeBase, rows: Sequence[AnswerRow], library: ContextLibrary | None) -> Iterator[Judged]:
+    """The evidence for each row in turn; where a monograph's field decides, whether that answers."""
+    for row in rows:
+        hits = library.hits(row) if library else kb.passages(row.question)
+        extractor = kb.extractor(row.question)
+        evidence = extractor.weigh(row.question, hits)
+        answered = evidence is None and not extractor.extract(row.question, hits).abstained
+        yield Judged(row, evidence, answered)
+
+
 def ask_rows(
     kb: KnowledgeBase, rows: Sequence[AnswerRow], library: ContextLibrary | None, *, alone: bool = False
 ) -> Iterator[Outcome]:
     """Each row asked in turn; without a `library` of contexts, of the knowledge base as it is."""
     for row in rows:
         hits = library.hits(row, alone=alone) if library else kb.passages(row.question)
-        yield score(row, finished(kb, row.question, hits))
+        outcome = score(row, finished(kb, row.question, hits))
+        share = verbatim_share(kb, outcome.answer)
+        yield outcome if share is None else replace(outcome, scores={**outcome.scores, "verbatim": share})
+
+
+def verbatim_share(kb: KnowledgeBase, answer: Answer) -> float | None:
+    """The share of an answer's quotations that stand on the pages they name; None when nothing is quoted.
+
+    Compared are the pages as they were read, before lines are joined, so spaces and hyphens at line ends do not count.
+    """
+    if not answer.citations:
+        return None
+    found = []
+    for citation in answer.citations:
+        chunk = answer.hits[citation.n - 1].chunk
+        pages = (kb.store.page(chunk.document, number) for number in chunk.pages)
+        text = "".join(_bare(page.text) for page in pages if page is not None)
+        found.append(_bare(citation.quote) in text)
+    return sum(found) / len(found)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\s\u00ad\u2010-]+", "", unicodedata.normalize("NFKC", text))
 
 
 def finished(kb: KnowledgeBase, question: str, hits: Sequence[Hit]) -> Answer:

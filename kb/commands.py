@@ -122,6 +122,8 @@ def ask(
                 output.say("\n")
                 if answer.notice:
                     output.say(f"[{answer.notice}]")
+                for conflict in answer.conflicts:
+                    output.say(f"[{conflict.told}]")
                 for citation in answer.citations:
                     output.say(f"[{citation.n}] {citation.title}, p. {citation.page}: {_shortened(citation.quote)}")
                 if answer.abstained and answer.hits:

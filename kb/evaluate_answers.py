@@ -30,6 +30,7 @@ METRICS = (
     "statement_support",
     "citation_recall",
     "citation_precision",
+    "verbatim",
 )
 
 _MARK = re.compile(r"\s*\[\d{1,3}\]")

@@ -9,25 +9,27 @@ import json
 import math
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kb import calibrate_commands
 from kb.console import Home, Json, Output, ProgressLine, verb
 
 if TYPE_CHECKING:
-    from kb.ask_set import ContextLibrary
+    from kb.ask_set import AddFiles
     from kb.evaluate import Question
     from kb.evaluate_answers import AnswerReport, AnswerRow, Outcome
     from kb.knowledge_base import KnowledgeBase
     from kb.settings import Settings
     from kb.types import Hit
 
-AddFiles = Callable[["KnowledgeBase", Sequence[Path]], object]
-"""ingest.add.add_paths, handed in by cli.py: kb does not import ingest."""
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write tables and plots to this .html or .md file.")
+]
 
 
 def register(app: typer.Typer, add_files: AddFiles) -> None:
@@ -40,11 +42,12 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
         passages: Annotated[
             Path | None, typer.Option(help="JSON lines {id, title, text}: measure over a throw-away library of these.")
         ] = None,
+        report_to: ReportFile = None,
         as_json: Json = False,
         home: Home = None,
     ) -> None:
         """Recall@5, recall@10, MRR@10 and nDCG@10 of the fused search, beside dense and lexical alone."""
-        evaluate_retrieval(questions, passages, as_json, home, add_files)
+        evaluate_retrieval(questions, passages, report_to, as_json, home, add_files)
 
     @evaluate.command("answers")
     def answers(
@@ -59,6 +62,14 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
             typer.Option("--gold-removed", help="Ask each answerable row once more with its answer taken away."),
         ] = False,
         limit: Annotated[int | None, typer.Option(min=1, help="Ask a random sample of so many rows.")] = None,
+        baselines: Annotated[
+            bool, typer.Option("--baselines", help="Beside it: the first passage, and the sentence nearest in meaning.")
+        ] = False,
+        compare: Annotated[
+            list[str] | None,
+            typer.Option(metavar="NAME=VALUE", help="Ask again with this setting, and compare; may be given again."),
+        ] = None,
+        report_to: ReportFile = None,
         as_json: Json = False,
         home: Home = None,
     ) -> None:
@@ -67,70 +78,98 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
         With contexts, over a throw-away library of them all; a row marked unanswerable is asked of that library less
         whatever holds its answer. Without contexts, over your own library.
         """
-        evaluate_answers(questions, own_context, with_gold_removed, limit, as_json, home, add_files)
+        asking = Asking(own_context, with_gold_removed, limit, baselines, tuple(compare or ()), report_to)
+        evaluate_answers(questions, asking, as_json, home, add_files)
 
+    calibrate_commands.register(evaluate, add_files)
     app.add_typer(evaluate, name="evaluate")
 
 
-def evaluate_answers(
-    questions: Path,
-    own_context: bool,
-    with_gold_removed: bool,
-    limit: int | None,
-    as_json: bool,
-    home: Path | None,
-    add_files: AddFiles,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How `evaluate answers` asks, and what it makes of it."""
+
+    own_context: bool = False
+    gold_removed: bool = False
+    limit: int | None = None
+    baselines: bool = False
+    compare: tuple[str, ...] = ()
+    report_to: Path | None = None
+
+
+def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path | None, add_files: AddFiles) -> None:
     """See `vademecum evaluate answers --help`."""
-    from kb.evaluate_answers import gold_removed, read_answer_rows, report, report_json
+    from kb.answer_report import write_answer_report
+    from kb.evaluate_answers import difference, gold_removed, read_answer_rows, report, report_json
 
     with verb(as_json) as output:
         rows = read_answer_rows(questions)
-        if limit is not None and limit < len(rows):
-            rows = random.Random(0).sample(rows, limit)
-        if with_gold_removed:
+        if asking.limit is not None and asking.limit < len(rows):
+            rows = random.Random(0).sample(rows, asking.limit)
+        if asking.gold_removed:
             rows = rows + gold_removed(rows)
-        over = "home" if rows[0].context is None else "own context" if own_context else "library"
-        outcomes = ask_all(rows, _settings(home), add_files, alone=own_context)
-        whole = report(outcomes)
-        output.result = {**report_json(whole), "over": over}
-        _say_answers(output, whole, over)
+        changed = _settings(home, **_changes(asking.compare)) if asking.compare else None
+        over = "home" if rows[0].context is None else "own context" if asking.own_context else "library"
+        runs = ask_all(rows, _settings(home), add_files, alone=asking.own_context, baselines=asking.baselines)
+        if changed is not None:
+            runs[" ".join(asking.compare)] = ask_all(rows, changed, add_files, alone=asking.own_context)[OURS]
+        reports = {name: report(run) for name, run in runs.items()}
+        differences = difference(runs[OURS], runs[" ".join(asking.compare)]) if asking.compare else {}
+        output.result = {**report_json(reports[OURS]), "over": over}
+        for name, one in list(reports.items())[1:]:
+            output.result[name] = report_json(one)
+        if differences:
+            output.result["difference"] = {m: [round(v, 4) for v in values] for m, values in differences.items()}
+        for name, one in reports.items():
+            _say_answers(output, one, over if name == OURS else f"{over}, {name}")
+        for metric, (mean, low, high) in differences.items():
+            output.say(f"difference {metric:20} {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
+        if asking.report_to is not None:
+            said = [f"{len(rows)} rows of {questions.name}, asked over: {over}."]
+            write_answer_report(asking.report_to, said, runs[OURS], reports, differences)
+            output.say(f"Report written to {asking.report_to}.")
+
+
+OURS = "ours"
+
+
+def _changes(compare: Sequence[str]) -> dict[str, str]:
+    """Settings named as NAME=VALUE. Raises UsageError for what is not; unknown names are refused with the settings."""
+    from kb.errors import UsageError
+
+    pairs = [change.partition("=") for change in compare]
+    for change, (name, sign, _) in zip(compare, pairs, strict=True):
+        if not sign or not name:
+            raise UsageError(f"--compare takes NAME=VALUE, such as top_k=12, not '{change}'.")
+    return {name: value for name, _, value in pairs}
 
 
 def ask_all(
-    rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles, *, alone: bool = False
-) -> list[Outcome]:
-    """Every row asked over its library, with progress on stderr."""
-    from kb.ask_set import ask_rows
+    rows: Sequence[AnswerRow],
+    settings: Settings,
+    add_files: AddFiles,
+    *,
+    alone: bool = False,
+    baselines: bool = False,
+) -> dict[str, list[Outcome]]:
+    """Every row asked over its library, with progress on stderr; with `baselines` answered their ways too."""
+    from kb.ask_set import ask_rows, library_of
+    from kb.baselines import best_sentence, first_passage
+    from kb.evaluate_answers import score
 
-    with _library(rows, settings, add_files) as (kb, library):
+    runs: dict[str, list[Outcome]] = {OURS: []}
+    with library_of(rows, settings, add_files) as (kb, library):
         line = ProgressLine()
-        outcomes = []
         for done, outcome in enumerate(ask_rows(kb, rows, library, alone=alone), start=1):
-            outcomes.append(outcome)
+            runs[OURS].append(outcome)
+            if baselines:
+                question, hits = outcome.row.question, outcome.answer.hits
+                nearest = best_sentence(kb.similarity(question))
+                for answered in (first_passage(question, hits), nearest(question, hits)):
+                    runs.setdefault(answered.engine, []).append(score(outcome.row, answered))
             line.show(f"question {done} of {len(rows)}")
         line.close()
-    return outcomes
-
-
-@contextmanager
-def _library(
-    rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles
-) -> Iterator[tuple[KnowledgeBase, ContextLibrary | None]]:
-    """The library that the rows are asked of: a throw-away one of their contexts, or the home that is configured."""
-    from kb.ask_set import ContextLibrary, write_contexts
-    from kb.knowledge_base import KnowledgeBase
-
-    if rows[0].context is None:
-        with KnowledgeBase.open(settings, create=False) as kb:
-            yield kb, None
-        return
-    with tempfile.TemporaryDirectory(prefix="vademecum-evaluate-") as folder:
-        contexts = write_contexts(rows, Path(folder))
-        apart = settings.model_copy(update={"home": Path(folder) / "home"})
-        with KnowledgeBase.open(apart, write=True) as kb:
-            add_files(kb, [contexts])
-            yield kb, ContextLibrary(kb, rows)
+    return runs
 
 
 def _say_answers(output: Output, whole: AnswerReport, over: str) -> None:
@@ -150,7 +189,12 @@ def _say_answers(output: Output, whole: AnswerReport, over: str) -> None:
 
 
 def evaluate_retrieval(
-    questions: Path, passages: Path | None, as_json: bool, home: Path | None, add_files: AddFiles
+    questions: Path,
+    passages: Path | None,
+    report_to: Path | None,
+    as_json: bool,
+    home: Path | None,
+    add_files: AddFiles,
 ) -> None:
     """See `vademecum evaluate retrieval --help`."""
     from kb.evaluate import read_questions
@@ -160,14 +204,14 @@ def evaluate_retrieval(
         rows = read_questions(questions)
         if passages is None:
             with KnowledgeBase.open(_settings(home), create=False) as kb:
-                _measure(output, kb, rows, None)
+                _measure(output, kb, rows, None, report_to)
             return
         with tempfile.TemporaryDirectory(prefix="vademecum-evaluate-") as folder:
             ids, records = _passage_records(passages, Path(folder))
             settings = _settings(Path(folder) / "home")
             with KnowledgeBase.open(settings, write=True) as kb:
                 add_files(kb, [records])
-                _measure(output, kb, rows, ids)
+                _measure(output, kb, rows, ids, report_to)
 
 
 def _passage_records(passages: Path, folder: Path) -> tuple[list[str], Path]:
@@ -187,7 +231,13 @@ def _passage_records(passages: Path, folder: Path) -> tuple[list[str], Path]:
     return ids, records
 
 
-def _measure(output: Output, kb: KnowledgeBase, questions: Sequence[Question], ids: Sequence[str] | None) -> None:
+def _measure(
+    output: Output,
+    kb: KnowledgeBase,
+    questions: Sequence[Question],
+    ids: Sequence[str] | None,
+    report_to: Path | None = None,
+) -> None:
     from kb.evaluate import METRICS, report, report_json
 
     runs: dict[str, list[list[str]]] = {}
@@ -206,6 +256,11 @@ def _measure(output: Output, kb: KnowledgeBase, questions: Sequence[Question], i
     for source, one in reports["fused"].by_source.items():
         output.say(f"fused on {source} ({one.n}): " + ", ".join(f"{m} {one.means[m]:.3f}" for m in METRICS))
     output.say(f"{len(questions)} questions.")
+    if report_to is not None:
+        from kb.retrieval_report import write_retrieval_report
+
+        write_retrieval_report(report_to, questions, runs, reports)
+        output.say(f"Report written to {report_to}.")
 
 
 def _passage_ids(hits: Iterable[Hit], ids: Sequence[str] | None, gold: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kb import records
-from kb.evidence import Lexicon, Text, enough
+from kb.evidence import Calibration, Evidence, Lexicon, Text, measure, shipped_calibration
 from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Answer, Citation, Hit, Language, Statement
@@ -30,6 +30,8 @@ ENOUGH = 0.55
 """Least evidence to answer on: the mean share of the question's terms in the best passage and in the best sentence."""
 NAME_WEIGHT = 2.5
 """How much a name (a capitalised word, a code with digits) counts in that share; any other term counts 1."""
+MOST_EMBEDDED = 32
+"""Sentences that are compared by meaning, the best by words: embedding is what an English answer waits for."""
 COMPANION = 0.9
 """A further sentence is quoted when it is worth this much of the best one."""
 ADDS = 0.1
@@ -133,10 +135,19 @@ class _Candidate:
 class Extractor:
     """Answers from the hits alone. `similarity` refines the ranking when the embedder knows the language."""
 
-    def __init__(self, similarity: Similarity | None = None, lexicon: Lexicon | None = None) -> None:
-        """`lexicon` weighs the evidence by how rare words are in the library; without one all words weigh alike."""
+    def __init__(
+        self,
+        similarity: Similarity | None = None,
+        lexicon: Lexicon | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        """`lexicon` weighs the evidence by how rare words are in the library, `calibration` says what is enough of it.
+
+        Without a lexicon all words weigh alike.
+        """
         self._similarity = similarity
         self._lexicon = lexicon
+        self._calibration = calibration or shipped_calibration().for_embedder("")
 
     def extract(self, question: str, hits: Sequence[Hit]) -> Answer:
         """The extractive answer. Abstained answers keep all hits as the nearest passages."""
@@ -146,24 +157,28 @@ class Extractor:
         if answer is not None and (not answer.abstained or all(map(records.is_record, found))):
             return answer
         # The monograph does not say, but a guideline or label among the passages may.
-        quotes = self._quotes(question, found, without_records=answer is not None)
+        quotes, confidence = self._quotes(question, found, without_records=answer is not None)
         if not quotes:
-            return answer or _abstain(ABSTAINED[language], found)
-        return _compose(quotes, found, language, _record_labels(question, quotes, found))
+            return replace(answer or _abstain(ABSTAINED[language], found), confidence=confidence)
+        composed = _compose(quotes, found, language, _record_labels(question, quotes, found))
+        return replace(composed, confidence=confidence)
 
-    def _quotes(self, question: str, hits: list[Hit], *, without_records: bool = False) -> list[Quote]:
-        left_out = _foreign(question, hits)
-        if without_records:
-            left_out |= {index for index, hit in enumerate(hits) if records.is_record(hit)}
-        candidates = _candidates(hits, left_out)
+    def _quotes(
+        self, question: str, hits: list[Hit], *, without_records: bool = False
+    ) -> tuple[list[Quote], float | None]:
+        """What to quote, nothing if the evidence is too little; and how likely the library answers."""
+        candidates, cosines = self._read(question, hits, without_records=without_records)
         asked = question_terms(records.subject(question) if records.asks_for_drugs(question) else question)
         if not candidates or not asked:
-            return []
-        cosines: Sequence[float] = ()
-        if self._similarity is not None:
-            cosines = self._similarity(question, [candidate.text for candidate in candidates])
-        if not self._borne_out(question, asked, candidates, hits, cosines):
-            return []
+            return [], None
+        evidence = self._measured(question, candidates, hits, cosines)
+        confidence = self._calibration.confidence(evidence) if evidence else None
+        if evidence is None:
+            answers = _evidence(question, asked, candidates, hits) >= ENOUGH
+        else:
+            answers = self._calibration.enough(evidence)
+        if not answers:
+            return [], confidence
         weights = _rarity(asked, candidates)
         scores = [_score(question, candidate, weights) for candidate in candidates]
         if len(cosines):  # meaning counts twice as much as words
@@ -171,24 +186,46 @@ class Extractor:
         order = sorted(
             range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
         )
-        return _choose([candidates[i] for i in order], [scores[i] for i in order], weights)
+        return _choose([candidates[i] for i in order], [scores[i] for i in order], weights), confidence
 
-    def _borne_out(
-        self,
-        question: str,
-        asked: list[str],
-        candidates: list[_Candidate],
-        hits: list[Hit],
-        cosines: Sequence[float],
-    ) -> bool:
-        """Whether the passages answer at all."""
+    def weigh(self, question: str, hits: Sequence[Hit]) -> Evidence | None:
+        """The evidence that decides whether to answer; None where a monograph's field decides, or without a lexicon."""
+        found = list(hits)
+        answer = _from_records(question, language_of(question), found)
+        if answer is not None and (not answer.abstained or all(map(records.is_record, found))):
+            return None
+        candidates, cosines = self._read(question, found, without_records=answer is not None)
+        return self._measured(question, candidates, found, cosines) if candidates else None
+
+    def _read(
+        self, question: str, hits: list[Hit], *, without_records: bool
+    ) -> tuple[list[_Candidate], Sequence[float]]:
+        """The sentences that may be quoted, and their cosines to the question where the embedder knows the language."""
+        left_out = _foreign(question, hits)
+        if without_records:
+            left_out |= {index for index, hit in enumerate(hits) if records.is_record(hit)}
+        candidates = _candidates(hits, left_out)
+        if not candidates or self._similarity is None:
+            return candidates, ()
+        weights = _rarity(question_terms(question), candidates)
+        if len(candidates) > MOST_EMBEDDED and weights:
+            best = sorted(candidates, key=lambda candidate: -_score(question, candidate, weights))[:MOST_EMBEDDED]
+            candidates = [candidate for candidate in candidates if candidate in best]
+        return candidates, self._similarity(question, [candidate.text for candidate in candidates])
+
+    def _measured(
+        self, question: str, candidates: list[_Candidate], hits: list[Hit], cosines: Sequence[float]
+    ) -> Evidence | None:
         if self._lexicon is None:
-            return _evidence(question, asked, candidates, hits) >= ENOUGH
+            return None
         contexts = [f"{hit.document.title} {hit.chunk.heading}" for hit in hits]
         searched = sorted({candidate.quote.index for candidate in candidates})
         passages = [Text(hits[index].chunk.text, contexts[index]) for index in searched]
         sentences = [Text(candidate.text, contexts[candidate.quote.index]) for candidate in candidates]
-        return enough(_ZH_STOP.sub(" ", question), passages, sentences, cosines, self._lexicon)
+        calls = [shows for asks, shows in _CALLS if asks.search(question)]
+        return measure(
+            language_of(question), _ZH_STOP.sub(" ", question), passages, sentences, cosines, self._lexicon, calls
+        )
 
 
 def question_terms(question: str) -> list[str]:

@@ -144,6 +144,10 @@ class LocalIndex:
         """For each name that the question holds, its other names in this library."""
         return [replacement.others for replacement in self._live.synonyms.find(question)]
 
+    def names_in(self, text: str) -> list[str]:
+        """The names in a text that this library knows other names of, as they are written there."""
+        return [text[found.start : found.end] for found in self._live.synonyms.find(text)]
+
     def rarity(self, terms: Iterable[str]) -> dict[str, float]:
         """BM25's inverse document frequency of each term over all passages."""
         index = self._live.lexical

@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -21,7 +23,7 @@ from kb.duplicates import Duplicate
 from kb.editions import DocumentDetails
 from kb.embed import Embedder, build_embedder, embedding_text
 from kb.errors import HomeBusy, IndexMismatch, KBError, UsageError
-from kb.evidence import Lexicon
+from kb.evidence import Calibration, Lexicon, calibration_of
 from kb.home import HomeLock, check_home
 from kb.index import DamagedIndex, LocalIndex
 from kb.quality import ReadQuality, read_quality
@@ -30,12 +32,13 @@ from kb.serving import Serving
 from kb.settings import Settings
 from kb.store import Store
 from kb.terms import language_of
-from kb.types import AnswerEvent, Document, Hit, Scope, Turn
+from kb.types import AnswerEvent, Document, Finished, Hit, Scope, Turn
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from kb.extract import Extractor
+    from kb.extract import Extractor, Similarity
+    from kb.plan import Plan
 
 _log = structlog.get_logger("vademecum")
 
@@ -123,10 +126,33 @@ class KnowledgeBase:
     ) -> Iterator[AnswerEvent]:
         """The streamed answer; `quotes_only`: by quoting, whatever model there is.
 
-        Raises QuestionError before the first event; later trouble is in the events.
+        What needs no library gets a short reply; a follow-up is made to stand alone before it is searched. Raises
+        QuestionError before the first event; later trouble is in the events.
         """
         question = check_question(question, self.settings.max_question_chars)
-        return self.answer_from(question, self.passages(question, scope), history, quotes_only=quotes_only)
+        return self._asked(question, history, scope, quotes_only)
+
+    def _asked(
+        self, question: str, history: Sequence[Turn], scope: Scope | None, quotes_only: bool
+    ) -> Iterator[AnswerEvent]:
+        from kb.answer import reply
+        from kb.intent import intent_of
+        from kb.plan import make_plan
+
+        intent = intent_of(question)
+        if intent != "library":
+            yield from reply(question, intent)
+            return
+        plan = make_plan(
+            question,
+            history,
+            names=self.index.names_in,
+            model=None if quotes_only else self.model,
+            thinks=self.settings.thinks,
+            timeout_s=self.settings.model_timeout_s,
+        )
+        hits = self.passages(plan.search, scope) if plan.search else []
+        yield from self.answer_from(question, hits, history, plan, quotes_only=quotes_only)
 
     def passages(self, question: str, scope: Scope | None = None) -> list[Hit]:
         """What an answer is made from: the best passages, monographs asked about completed."""
@@ -136,31 +162,67 @@ class KnowledgeBase:
         return records.complete(question, found, self.store.chunks_on_page)
 
     def answer_from(
-        self, question: str, hits: Sequence[Hit], history: Sequence[Turn] = (), *, quotes_only: bool = False
+        self,
+        question: str,
+        hits: Sequence[Hit],
+        history: Sequence[Turn] = (),
+        plan: Plan | None = None,
+        *,
+        quotes_only: bool = False,
     ) -> Iterator[AnswerEvent]:
-        """The streamed answer from these passages, by the engine that is configured, or by quoting only."""
+        """The streamed answer from these passages, found by `plan`, by the configured engine, or by quoting only."""
         from kb.answer import answer
+        from kb.conflicts import find_conflicts
 
-        return answer(
+        asked = plan.search if plan and plan.search else question
+        events = answer(
             question,
             hits,
             history=history,
             model=None if quotes_only else self.model,
-            extractor=self.extractor(question),
+            extractor=self.extractor(asked),
             timeout_s=self.settings.model_timeout_s,
             withhold=self.settings.unsupported == "withhold",
+            plan=plan,
         )
+        with closing(events):  # stops the model when the reader goes away
+            for event in events:
+                if isinstance(event, Finished):
+                    conflicts = find_conflicts(
+                        asked, event.answer, self._newer, lambda newer: self.search(asked, 1, Scope((newer.id,)))
+                    )
+                    event = Finished(replace(event.answer, conflicts=conflicts))
+                yield event
+
+    def _newer(self, document: Document) -> Document | None:
+        """The published edition that replaces a document, however many lie between."""
+        if document.state != "superseded":
+            return None
+        following = {one.supersedes: one for one in self.store.documents() if one.supersedes}
+        newer = following.get(document.id)
+        while newer is not None and newer.state == "superseded":
+            newer = following.get(newer.id)
+        return newer if newer is not None and newer.state == "ready" else None
 
     def extractor(self, question: str) -> Extractor:
         """The extractive engine, with what the library knows of words and the embedder of meaning."""
         from kb.extract import Extractor
 
-        def similarity(asked: str, sentences: Sequence[str]) -> list[float]:
+        return Extractor(self.similarity(question), Lexicon(self.index.terms, self.index.rarity), self.calibration)
+
+    def similarity(self, question: str) -> Similarity | None:
+        """How near sentences are to a question in meaning; None where the embedder does not know its language."""
+
+        def measured(asked: str, sentences: Sequence[str]) -> list[float]:
             matrix = self.embedder.encode(sentences, urgent=True)
             return [float(cosine) for cosine in matrix @ self.embedder.encode([asked], question=True)[0]]
 
-        knows = self.embedder.knows(language_of(question))
-        return Extractor(similarity if knows else None, Lexicon(self.index.terms, self.index.rarity))
+        return measured if self.embedder.knows(language_of(question)) else None
+
+    @property
+    def calibration(self) -> Calibration:
+        """What is enough evidence to answer, as fitted in this home or shipped. Raises UsageError."""
+        return calibration_of(self.store.home).for_embedder(self.embedder.key)
 
     @cached_property
     def serving(self) -> Serving:

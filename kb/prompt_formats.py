@@ -62,11 +62,18 @@ Count = Callable[[list[BaseMessage]], int]
 
 
 def word(
-    question: str, hits: Sequence[Hit], history: Sequence[Turn], form: PromptFormat, *, count: Count, limit: int
+    question: str,
+    hits: Sequence[Hit],
+    history: Sequence[Turn],
+    form: PromptFormat,
+    *,
+    count: Count,
+    limit: int,
+    thought: str = "",
 ) -> Prompt:
-    """The prompt in the format, within `limit` tokens as `count` counts them."""
+    """The prompt in the format, within `limit` tokens as `count` counts them. The short format knows no `thought`."""
     if form == APP:
-        return fit_prompt(question, hits, history, count=count, limit=limit)
+        return fit_prompt(question, hits, history, count=count, limit=limit, thought=thought)
     shown = single_fields(question, hits) if form.contexts == "fields" else list(enumerate(hits, 1))
     while True:
         prompt = Prompt(short_messages(question, shown), len(hits))

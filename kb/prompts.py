@@ -45,6 +45,34 @@ SYSTEM: dict[Language, str] = {
 7. Answer in English, directly and briefly.""",  # noqa: E501
 }
 
+PLAN: dict[Language, str] = {
+    "zh": """你是医院知识库问答的第一步：判断最后一句话要不要查询知识库，查什么。请遵守：
+1. 凡涉及疾病、药物、检查、治疗、制度、数字的问题都要查询；只有问候、致谢、闲聊、要求复述不查询。
+2. 查询词要能独立理解：把“它”“那儿童呢”之类的指代和省略，按前面的对话补全。
+3. 查询词只用对话里出现过的药名和数字，用提问的语言，不要回答问题。
+只输出两行：
+Thought: 一句话，说明是否需要查询
+Search: 查询词；不需要查询时写“无”""",
+    "en": """You are the first step of a hospital's knowledge base: decide whether the last message needs the library, and what to look up. Rules:
+1. Anything about a disease, drug, test, treatment, procedure or figure is looked up; only greetings, thanks, small talk and requests to repeat are not.
+2. The query must stand alone: replace "it", "and in children?" and the like by what the conversation says.
+3. Use only drug names and numbers that occur in the conversation, in the language of the question; do not answer.
+Write two lines only:
+Thought: one sentence, whether the library is needed
+Search: the query, or "none" """.strip(),  # noqa: E501
+}
+REPLY: dict[Language, str] = {
+    "zh": "你是医院知识库的问答助手。这句话不需要查询知识库。"
+    "用一两句话礼貌地回应，不给出任何医学内容、药名或数字。用中文。",
+    "en": "You answer for the knowledge base of a hospital. This message needs no look-up. Reply politely in one or "
+    "two sentences, without any medical content, drug names or numbers. In English.",
+}
+
+_PLAN_LINE = re.compile(
+    r"^\W*(?P<label>Thought|Search|思考|查询|检索)\W*?\s*[:：]\s*(?P<text>.*?)\s*$", re.IGNORECASE | re.MULTILINE
+)
+_NOTHING = re.compile(r"^\W*(?:无|不需要|不用|空|none|no|n/a|nothing|empty)?\W*$", re.IGNORECASE)
+
 _OPEN: dict[Language, str] = {"zh": "<<<文段 {n}>>>", "en": "<<<PASSAGE {n}>>>"}
 _CLOSE: dict[Language, str] = {"zh": "<<<文段 {n} 完>>>", "en": "<<<END OF PASSAGE {n}>>>"}
 _SOURCE: dict[Language, str] = {"zh": "出处：{source}", "en": "Source: {source}"}
@@ -73,9 +101,36 @@ class Prompt:
     passages: int
 
 
-def build_prompt(question: str, hits: Sequence[Hit], history: Sequence[Turn] = ()) -> Prompt:
-    """System rules, the last turns of the conversation, then the passages and the question."""
-    return _prompt(question, hits, list(history)[-MAX_TURNS:], None)
+def build_prompt(question: str, hits: Sequence[Hit], history: Sequence[Turn] = (), thought: str = "") -> Prompt:
+    """System rules, the last turns of the conversation, then the passages and the question.
+
+    With the model's own `thought` the turns are User, Thought, Search and Assistant: the question, what the model
+    thought of it, what was found, as in the conversations of train.templates.
+    """
+    return _prompt(question, hits, list(history)[-MAX_TURNS:], None, thought)
+
+
+def build_plan_prompt(question: str, history: Sequence[Turn] = ()) -> tuple[BaseMessage, ...]:
+    """Asks for a thought and a search: whether the question needs the library, and what to look up, standing alone."""
+    return (SystemMessage(PLAN[language_of(question)]), *_turns(history), HumanMessage(harmless(question.strip())))
+
+
+def build_reply_prompt(question: str, history: Sequence[Turn] = ()) -> tuple[BaseMessage, ...]:
+    """Asks for a short reply to what needs no library."""
+    return (SystemMessage(REPLY[language_of(question)]), *_turns(history), HumanMessage(harmless(question.strip())))
+
+
+def read_plan(reply: str) -> tuple[str, str] | None:
+    """The thought and the search of a reply to `build_plan_prompt`; the search is '' when none is needed.
+
+    None when the reply has no search line.
+    """
+    said = {match["label"].lower(): match["text"] for match in _PLAN_LINE.finditer(reply)}
+    search = next((said[label] for label in ("search", "查询", "检索") if label in said), None)
+    if search is None:
+        return None
+    thought = said.get("thought") or said.get("思考") or ""
+    return thought, "" if _NOTHING.match(search) else search.strip('"“”「」 ')
 
 
 def fit_prompt(
@@ -85,6 +140,7 @@ def fit_prompt(
     *,
     count: Callable[[list[BaseMessage]], int],
     limit: int,
+    thought: str = "",
 ) -> Prompt:
     """The prompt within `limit` tokens as `count` counts them: old turns go first, then the passages ranked last.
 
@@ -94,7 +150,7 @@ def fit_prompt(
     turns, shown = list(history)[-MAX_TURNS:], list(hits)
     longest: int | None = None
     while True:
-        prompt = _prompt(question, shown, turns, longest)
+        prompt = _prompt(question, shown, turns, longest, thought)
         if count(list(prompt.messages)) <= limit:
             return prompt
         if turns:
@@ -119,17 +175,30 @@ def harmless(text: str) -> str:
     return _INSTRUCTION_TAG.sub(r"(\1)", text)
 
 
-def _prompt(question: str, hits: Sequence[Hit], turns: Sequence[Turn], longest: int | None) -> Prompt:
+def _prompt(
+    question: str, hits: Sequence[Hit], turns: Sequence[Turn], longest: int | None, thought: str = ""
+) -> Prompt:
     language = language_of(question)
-    messages: list[BaseMessage] = [SystemMessage(SYSTEM[language])]
-    for turn in turns:
+    messages: list[BaseMessage] = [SystemMessage(SYSTEM[language]), *_turns(turns)]
+    passages = [_passage(n, hit, language, longest) for n, hit in enumerate(hits, 1)] or [_NONE_FOUND[language]]
+    asked = harmless(question.strip())
+    if thought:
+        messages.append(HumanMessage(asked))
+        messages.append(AIMessage(f"Thought: {harmless(thought)}"))
+        messages.append(HumanMessage("\n\n".join(["Search:", *passages])))
+    else:
+        messages.append(HumanMessage("\n\n".join([*passages, _QUESTION[language].format(question=asked)])))
+    return Prompt(tuple(messages), len(hits))
+
+
+def _turns(history: Sequence[Turn]) -> list[BaseMessage]:
+    """The last turns as they are sent along."""
+    messages: list[BaseMessage] = []
+    for turn in list(history)[-MAX_TURNS:]:
         said = harmless(turn.text)[:MAX_TURN_CHARS]
         # Marks of an earlier answer number the passages of then, not those of now.
         messages.append(HumanMessage(said) if turn.role == "user" else AIMessage(_MARK.sub("", said)))
-    passages = [_passage(n, hit, language, longest) for n, hit in enumerate(hits, 1)] or [_NONE_FOUND[language]]
-    asked = _QUESTION[language].format(question=harmless(question.strip()))
-    messages.append(HumanMessage("\n\n".join([*passages, asked])))
-    return Prompt(tuple(messages), len(hits))
+    return messages
 
 
 def _passage(n: int, hit: Hit, language: Language, longest: int | None) -> str:

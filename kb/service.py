@@ -191,8 +191,10 @@ class Asking:
         """Bring the exchange up to this event."""
         now = self.exchange
         match event:
-            case Found(hits=hits):
-                self.exchange = replace(now, found=found_passages(hits), timings={**now.timings, "found": seconds})
+            case Found(hits=hits, searched_as=searched_as):
+                self.exchange = replace(
+                    now, searched_as=searched_as, found=found_passages(hits), timings={**now.timings, "found": seconds}
+                )
             case Delta(text=text):
                 first = {"first_text": seconds} if not now.text else {}
                 self.exchange = replace(now, text=now.text + text, timings={**now.timings, **first})

@@ -84,6 +84,11 @@ class Settings(BaseSettings):
     )
     model_at_once: int = Field(8, ge=1, le=256, description="Questions that a local model answers at once.")
     model_stops: tuple[str, ...] = Field((), description="A local model's answer ends before the first of these.")
+    thinks: Literal["follow-ups", "always", "never"] = Field(
+        "follow-ups",
+        description="When a model is first asked what to look up (the turns are then System, User, Thought, Search, "
+        "Assistant): for follow-ups, for every question, or never. Without a model, rules complete follow-ups.",
+    )
     unsupported: Literal["withhold", "mark"] = Field(
         "withhold",
         description="What becomes of a model's sentence that holds a number, unit, drug name or 'not' which its cited "

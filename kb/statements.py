@@ -102,8 +102,10 @@ class StatementReader:
         if cites:
             lost = missing(text, [citation.quote for citation in citations], passages)
             return ("unsupported" if lost else "supported"), lost, citations
-        if not checkable(text) or not self._passages:
+        if not checkable(text):
             return "uncited", (), []
+        if not self._passages:
+            return "unsupported", (text,), []
         nearest = max(self._passages, key=lambda hit: _shared(text, hit))
         start, end = supporting_span(text, nearest.chunk.text)
         lost = missing(text, [nearest.chunk.text[start:end]], self._passages)

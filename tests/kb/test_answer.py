@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from kb.answer import ENGINE_AFTER_FAILURE, ThoughtReader, answer
+from kb.answer import ENGINE_AFTER_FAILURE, answer
+from kb.model_stream import ThoughtReader
 from kb.models import build_model
 from kb.settings import Settings
 from kb.testing import AnsweringContract, ScriptedModel

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ingest.add import add_paths
-from kb.ask_set import ContextLibrary, ask_rows, write_contexts
+from kb.ask_set import ContextLibrary, ask_rows, verbatim_share, write_contexts
 from kb.errors import UsageError
 from kb.evaluate_answers import (
     AnswerRow,
@@ -122,6 +123,9 @@ def test_a_set_is_asked_of_its_own_library(tmp_path: Path) -> None:
     with KnowledgeBase.open(load_settings(home=tmp_path / "home"), write=True) as kb:
         add_paths(kb, [write_contexts(rows, tmp_path)])
         outcomes = list(ask_rows(kb, rows, ContextLibrary(kb, rows)))
+        changed = replace(outcomes[0].answer.citations[0], quote="布洛芬每日最大剂量为2.6克。")
+        assert verbatim_share(kb, replace(outcomes[0].answer, citations=(changed,))) == 0.0
     assert [one.answer.abstained for one in outcomes] == [False, False, True]
     assert outcomes[0].scores["contains"] == 1.0
+    assert outcomes[0].scores["verbatim"] == 1.0
     assert all("2.4" not in hit.chunk.text for hit in outcomes[2].answer.hits)

@@ -1,10 +1,30 @@
-"""Evidence: a missing rare word must silence the answer, a missing common one must not."""
+"""Evidence: a missing rare word must count, a common one hardly; and a calibration is used only where it holds."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
-from kb.evidence import Lexicon, Text, coverage, enough
+import pytest
+
+from kb.errors import UsageError
+from kb.evidence import (
+    CALIBRATION_FILE,
+    FEATURES,
+    MEANING,
+    Calibration,
+    Evidence,
+    Fit,
+    Lexicon,
+    Text,
+    calibration_json,
+    calibration_of,
+    measure,
+    read_calibration,
+    shipped_calibration,
+)
 
 RARITY = {"amiodarone": 8.0, "dose": 1.0, "adult": 1.0, "metformin": 6.0}
 LEXICON = Lexicon(str.split, lambda terms: {term: RARITY.get(term, 3.0) for term in terms})
@@ -14,27 +34,74 @@ def rarity_of_nothing(terms: Iterable[str]) -> dict[str, float]:
     return dict.fromkeys(terms, 0.0)
 
 
+def measured(question: str, *texts: Text, **rest: object) -> dict[str, float]:
+    evidence = measure("en", question, texts, texts, rest.pop("cosines", ()), LEXICON, **rest)  # type: ignore[arg-type]
+    return dict(zip((*FEATURES, *MEANING), evidence.values, strict=False))
+
+
 def test_a_missing_drug_weighs_more_than_a_missing_common_word() -> None:
-    passage = [Text("metformin dose")]
-    assert coverage(["metformin", "adult"], passage, LEXICON) == 6 / 7
-    assert coverage(["amiodarone", "dose"], passage, LEXICON) == 1 / 9
+    found = measured("metformin adult", Text("metformin dose"))
+    assert (found["sentence"], found["passage"], found["lacking"]) == (6 / 7, 6 / 7, 1 / 6)
+    found = measured("amiodarone dose", Text("metformin dose"))
+    assert (found["sentence"], found["lacking"]) == (1 / 9, 1.0)
 
 
 def test_the_title_says_what_a_sentence_is_about() -> None:
-    assert coverage(["metformin", "dose"], [Text("dose twice", context="metformin")], LEXICON) == 1.0
+    found = measured("metformin dose", Text("dose twice", context="metformin"))
+    assert (found["sentence"], found["own"]) == (1.0, 1 / 7)
 
 
 def test_the_patients_own_numbers_do_not_count() -> None:
-    assert coverage(["metformin", "50", "1.73"], [Text("metformin")], LEXICON) == 1.0
+    assert measured("metformin 50 1.73", Text("metformin"))["sentence"] == 1.0
+
+
+def test_neighbouring_words_and_what_the_question_calls_for_are_looked_for_in_a_sentence() -> None:
+    text = Text("the adult dose is 5 mg")
+    assert measured("adult dose", text)["phrase"] == 1.0
+    assert measured("dose adult", text)["phrase"] == 0.0
+    assert measured("dose", text, calls=[re.compile(r"\d"), re.compile("because")])["calls"] == 0.5
 
 
 def test_words_that_weigh_nothing_bear_out_nothing() -> None:
-    assert coverage(["the"], [Text("the")], Lexicon(str.split, rarity_of_nothing)) == 0.0
+    texts = [Text("the")]
+    evidence = measure("en", "the", texts, texts, [], Lexicon(str.split, rarity_of_nothing))
+    assert set(evidence.values) == {0.0}
 
 
-def test_words_alone_or_words_and_meaning() -> None:
-    question, texts = "metformin dose", [Text("metformin dose")]
-    assert enough(question, texts, texts, [], LEXICON)
-    assert enough(question, texts, texts, [0.4], LEXICON)
-    assert not enough(question, texts, texts, [0.1], LEXICON)
-    assert not enough("amiodarone dose", texts, texts, [], LEXICON)
+def test_meaning_is_measured_where_the_embedder_knows_the_language() -> None:
+    texts = [Text("a"), Text("b"), Text("c")]
+    found = measure("en", "metformin", texts, texts, [0.2, 0.8, 0.5], LEXICON)
+    assert found.kind == "en+meaning"
+    assert found.values[-2:] == (0.8, pytest.approx(0.3))
+    assert measure("zh", "metformin", texts, texts, [], LEXICON).kind == "zh"
+
+
+def calibration(embedder: str = "e/1") -> Calibration:
+    words = Fit((4.0,) + (0.0,) * (len(FEATURES) - 1), -2.0, 0.5)
+    meaning = Fit((0.0,) * len(FEATURES) + (4.0, 0.0), -2.0, 0.5, {"answerable": 10})
+    return Calibration({"en": words, "zh": words, "en+meaning": meaning}, embedder)
+
+
+def test_a_calibration_survives_the_disk() -> None:
+    assert read_calibration(calibration_json(calibration())) == calibration()
+
+
+def test_cosines_of_another_embedder_are_not_trusted() -> None:
+    """Lost: an embedder whose cosines are all high makes the library answer everything."""
+    sure = Evidence("en", (0.0,) * len(FEATURES) + (1.0, 0.0))
+    assert calibration().enough(sure)
+    assert not calibration().for_embedder("other/1").enough(sure)
+    assert calibration().for_embedder("e/1").confidence(sure) == pytest.approx(0.881, abs=0.001)
+
+
+def test_the_calibration_of_a_home_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
+    assert calibration_of(tmp_path) is shipped_calibration()
+    (tmp_path / CALIBRATION_FILE).write_text(calibration_json(calibration()))
+    assert calibration_of(tmp_path) == calibration()
+
+
+@pytest.mark.parametrize("change", [{"fits": {}}, {"fits": {"en": {"weights": {"old": 1}, "bias": 0, "cut": 0}}}, {}])
+def test_a_calibration_that_does_not_fit_this_version_is_named(tmp_path: Path, change: dict[str, object]) -> None:
+    (tmp_path / CALIBRATION_FILE).write_text(json.dumps(change))
+    with pytest.raises(UsageError, match="evaluate calibrate"):
+        calibration_of(tmp_path)

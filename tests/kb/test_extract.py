@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kb.extract import MAX_SENTENCES, Extractor
+from kb.extract import MAX_SENTENCES, MOST_EMBEDDED, Extractor
 from kb.records import complete, unstated
 from kb.sentences import LONGEST, sentence_spans, sentences
 from kb.testing import make_hit
@@ -291,6 +292,20 @@ def test_boxes_are_those_of_the_quoted_lines_only() -> None:
     citation = ask("What is the aspirin dose?", make_hit(text, spans=spans)).citations[0]
     assert citation.quote == "The aspirin dose is 100 mg daily."
     assert (citation.page, citation.boxes) == (2, ((1.0, 1.0, 2.0, 2.0),))
+
+
+def test_only_the_likeliest_sentences_are_embedded() -> None:
+    """Lost: an English answer waits while every sentence of eight long passages is embedded."""
+    text = " ".join(f"Sentence {n} says nothing at all." for n in range(100)) + " The dose of metformin is 5 g."
+    seen: list[str] = []
+
+    def similarity(question: str, sentences: Sequence[str]) -> list[float]:
+        seen.extend(sentences)
+        return [0.5] * len(sentences)
+
+    Extractor(similarity).extract("What is the dose of metformin?", [make_hit(text)])
+    assert len(seen) == MOST_EMBEDDED
+    assert seen[-1] == "The dose of metformin is 5 g."
 
 
 def test_similarity_can_change_the_choice() -> None:

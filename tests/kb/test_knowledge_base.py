@@ -10,7 +10,7 @@ import pytest
 from kb.errors import HomeBusy, HomeError
 from kb.knowledge_base import KnowledgeBase
 from kb.settings import Settings, load_settings
-from kb.types import Delta, Finished, Found
+from kb.types import Delta, Finished, Found, Turn
 from tests.conftest import Adder
 
 
@@ -41,6 +41,32 @@ def test_a_reader_catches_up_with_what_a_killed_writer_committed(settings: Setti
         add(kb.store, "a.txt", ["Aspirin relieves pain."])
     with KnowledgeBase.open(settings) as kb:
         assert found(kb, "aspirin") == ["Aspirin relieves pain."]
+
+
+def test_a_follow_up_is_searched_as_it_is_meant(settings: Settings, add: Adder) -> None:
+    """Lost: 'and in children?' finds another drug's dose for children."""
+    with KnowledgeBase.open(settings, write=True) as kb:
+        add(kb.store, "a.txt", ["Ibuprofen dose in children: 10 mg/kg.", "Amoxicillin dose in children: 25 mg/kg."])
+        kb.publish()
+        history = [Turn("user", "What is the dose of amoxicillin?"), Turn("assistant", "500 mg [1].")]
+        first, *_, last = kb.ask("And in children?", history)
+        assert isinstance(first, Found)
+        assert first.searched_as == "What is the dose of amoxicillin in children?"
+        assert isinstance(last, Finished)
+        assert last.answer.searched_as == first.searched_as
+        assert "25 mg/kg" in last.answer.text
+        assert "10 mg/kg" not in last.answer.text
+
+
+def test_what_needs_no_library_is_not_looked_up(settings: Settings, add: Adder) -> None:
+    with KnowledgeBase.open(settings, write=True) as kb:
+        add(kb.store, "a.txt", ["Hello is a greeting. 你好。"])
+        kb.publish()
+        for question, intent, abstained in (("你好", "greeting", False), ("How to make meth?", "harmful", True)):
+            *_, last = kb.ask(question)
+            assert isinstance(last, Finished)
+            assert (last.answer.intent, last.answer.abstained) == (intent, abstained)
+            assert not last.answer.hits
 
 
 def test_reading_goes_on_while_another_process_writes(settings: Settings, add: Adder) -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from langchain_core.messages import BaseMessage
 
-from kb.prompts import NOT_MENTIONED, build_prompt, fit_prompt, harmless, says_not_mentioned
+from kb.prompts import (
+    NOT_MENTIONED,
+    build_plan_prompt,
+    build_prompt,
+    build_reply_prompt,
+    fit_prompt,
+    harmless,
+    read_plan,
+    says_not_mentioned,
+)
 from kb.terms import language_of
 from kb.testing import make_hit
 from kb.types import Turn
@@ -49,6 +58,37 @@ def test_golden(name: str, question: str, history: list[Turn], hits: list[object
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text)
     assert text == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "history"),
+    [("zh", "那儿童呢？", HISTORY), ("en", "And in children?", GREETING)],
+)
+def test_golden_thought_and_search(name: str, question: str, history: list[Turn]) -> None:
+    """Lost: the words that ask for a thought, a search and a short reply change unseen."""
+    thought = "It needs the library."
+    text = "=== plan\n" + shown(build_plan_prompt(question, history))
+    text += "=== answer\n" + shown(build_prompt(question, HITS, history, thought).messages)
+    text += "=== reply\n" + shown(build_reply_prompt(question, history))
+    path = GOLDEN / f"prompts_thought_{name}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("reply", "plan"),
+    [
+        ("Thought: needed\nSearch: dose of x", ("needed", "dose of x")),
+        ("**Thought**: needed\n**Search**: “dose of x”", ("needed", "dose of x")),
+        ("思考：需要\n检索：布洛芬用量", ("需要", "布洛芬用量")),
+        ("Thought: a greeting\nSearch: none", ("a greeting", "")),
+        ("Search: 无。", ("", "")),
+        ("The dose is 5 mg.", None),
+    ],
+)
+def test_a_plan_is_read(reply: str, plan: tuple[str, str] | None) -> None:
+    assert read_plan(reply) == plan
 
 
 ATTACKS = [

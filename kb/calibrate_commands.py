@@ -1,0 +1,132 @@
+"""The verb `evaluate calibrate`: question sets in, the home's calibration of when to answer out, with its whole curve.
+
+Heavy imports stand inside the functions, so that `vademecum --help` is instant.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kb.console import Home, Json, Output, ProgressLine, settings_of, verb
+
+if TYPE_CHECKING:
+    from kb.ask_set import AddFiles
+    from kb.calibrate import Judged, Point, Result
+    from kb.evaluate_answers import AnswerRow
+    from kb.settings import Settings
+
+_SHOWN = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3)
+"""Rates of false answers at which the curve is printed; --json has all of it."""
+
+
+def register(evaluate: typer.Typer, add_files: AddFiles) -> None:
+    """Mount `calibrate` on `evaluate`."""
+
+    @evaluate.command("calibrate")
+    def calibrate(
+        questions: Annotated[
+            list[Path], typer.Argument(help="JSON lines {question, context?, answers, answerable}; .xz, .gz read.")
+        ],
+        false_answers: Annotated[
+            float, typer.Option(min=0.001, max=0.5, help="Most unanswerable questions that may be answered.")
+        ] = 0.05,
+        limit: Annotated[int | None, typer.Option(min=1, help="A random sample of so many rows of each set.")] = None,
+        out: Annotated[Path | None, typer.Option(help="Write the calibration here instead of into the home.")] = None,
+        as_json: Json = False,
+        home: Home = None,
+    ) -> None:
+        """Fit how likely the library answers a question, and from which likelihood on it is answered.
+
+        Each answerable row with a context is asked once more with its answer taken away. The figures are those of
+        folds that the fit did not see.
+        """
+        with verb(as_json) as output:
+            settings = settings_of(home)
+            run(output, questions, settings, out, limit, false_answers, add_files)
+
+
+def run(
+    output: Output,
+    questions: Sequence[Path],
+    settings: Settings,
+    out: Path | None,
+    limit: int | None,
+    false_answers: float,
+    add_files: AddFiles,
+) -> None:
+    """See `vademecum evaluate calibrate --help`."""
+    from kb.calibrate import calibrate
+    from kb.embed import build_embedder
+    from kb.evaluate_answers import gold_removed, read_answer_rows
+    from kb.evidence import CALIBRATION_FILE, calibration_of, write_calibration
+    from kb.home import check_home
+
+    target = out or check_home(settings.home, create=False) / CALIBRATION_FILE
+    judged: list[Judged] = []
+    for path in questions:
+        rows = read_answer_rows(path)
+        if limit is not None and limit < len(rows):
+            rows = random.Random(0).sample(rows, limit)
+        judged += judge_all(rows + gold_removed(rows), settings, add_files)
+    result = calibrate(judged, calibration_of(settings.home), build_embedder(settings).key, false_answers=false_answers)
+    write_calibration(target, result.calibration)
+    output.result = {"file": str(target), **result_json(result)}
+    _say(output, result, false_answers)
+    output.say(f"Written to {target}.")
+
+
+def judge_all(rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles) -> list[Judged]:
+    """The evidence for every row over its library, with progress on stderr."""
+    from kb.ask_set import judge_rows, library_of
+
+    with library_of(rows, settings, add_files) as (kb, library):
+        line = ProgressLine()
+        judged = []
+        for done, one in enumerate(judge_rows(kb, rows, library), start=1):
+            judged.append(one)
+            line.show(f"question {done} of {len(rows)}")
+        line.close()
+    return judged
+
+
+def result_json(result: Result) -> dict[str, object]:
+    """What was fitted, with the whole curve of each kind: [cut, false answers, false refusals]."""
+    kinds: dict[str, object] = {}
+    for kind, (answerable, unanswerable) in result.counts.items():
+        kinds[kind] = {"answerable": answerable, "unanswerable": unanswerable}
+        if point := result.chosen.get(kind):
+            kinds[kind] = {
+                "answerable": answerable,
+                "unanswerable": unanswerable,
+                **_point(point),
+                "curve": [list(_point(one).values()) for one in result.curves[kind]],
+            }
+    return {"kinds": kinds, "decided_by_field": list(result.undecided)}
+
+
+def _point(point: Point) -> dict[str, float]:
+    return {name: round(getattr(point, name), 4) for name in ("cut", "false_answers", "false_refusals")}
+
+
+def _say(output: Output, result: Result, false_answers: float) -> None:
+    from kb.calibrate import FEWEST, choose
+
+    for kind, (answerable, unanswerable) in result.counts.items():
+        if kind not in result.chosen:
+            output.say(f"{kind}: {answerable} answerable, {unanswerable} not: too few to fit (at least {FEWEST} each).")
+            continue
+        point = result.chosen[kind]
+        output.say(
+            f"{kind}: {answerable} answerable, {unanswerable} not; answers from {point.cut:.3f} on: "
+            f"false answers {point.false_answers:.3f}, false refusals {point.false_refusals:.3f}"
+        )
+        output.say("  false answers   " + "".join(f"{rate:>7.2f}" for rate in _SHOWN))
+        refused = [choose(result.curves[kind], rate).false_refusals for rate in _SHOWN]
+        output.say("  false refusals  " + "".join(f"{rate:>7.3f}" for rate in refused))
+    with_answer, without = result.undecided
+    output.say(f"Decided by a monograph's field: {with_answer} answerable, {without} not.")

@@ -58,13 +58,13 @@ def readers() -> dict[str, Reader]:
     return found
 
 
-def processor_seconds(reader: Reader, files: Sequence[Path]) -> tuple[int, float]:
-    """(pages, processor seconds of this process and the children it waited for)."""
+def timed(reader: Reader, files: Sequence[Path]) -> tuple[list[list[str]], float]:
+    """(pages of each file, processor seconds of this process and its children)."""
     nursery().close()  # its children's time counts once it has ended; its start is part of what is measured
     before = _used()
-    pages = sum(len(reader(path)) for path in files)
+    texts = [reader(path) for path in files]
     nursery().close()
-    return pages, _used() - before
+    return texts, _used() - before
 
 
 def children_seconds() -> float:

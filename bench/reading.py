@@ -1,11 +1,10 @@
 """How well documents are read: `python -m bench.reading [--documents FOLDER] [--parts text digits …]`, one table.
 
 text      known text in one and two columns, Chinese and English: characters right, line ends followed by what follows
-digits    real PDFs: pages whose digits no second reader confirms
+digits    real PDFs: pages whose digits no second reader confirms; pages per processor second of each reader, in one run
 headings  PDFs with an outline, which the reader is not shown: how many of its titles are found as headings
 tables    PDFs beside the .docx they were made from (FOLDER/docx): cells and pairs of neighbours as in the .docx
 ocr       known pages drawn at 200 dpi, clean and noisy: character error rate, pages a minute
-speed     pages per processor second on the same files, all readers in one run
 
 Without --documents the samples of the repository are read (they have no .docx beside them). Goals stand in the table.
 """
@@ -14,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.agreement import accuracy, digits, joins, solid
-from bench.readers import ours, pages_of, processor_seconds, readers
+from bench.readers import ours, pages_of, readers, timed
 from bench.typeset import Typeset, printed, typeset
 from ingest.clean import clean_pages
 from ingest.headings import FlatLine
@@ -100,27 +100,38 @@ def _listed(told: dict[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
-# -- digits ------------------------------------------------------------------------------------------------------------
+# -- digits and speed --------------------------------------------------------------------------------------------------
 
 
 def digit_rows(files: list[Path]) -> Iterator[Row]:
-    """Pages with other digits than every second reader that read them."""
-    wrong: dict[str, int] = {}
+    """Pages with other digits than every second reader that read them; and what each reader cost."""
+    texts: dict[str, list[list[str]]] = {}
+    rates: dict[str, float] = {}
+    for name, reader in readers().items():
+        texts[name], seconds = timed(reader, files)
+        rates[name] = sum(map(len, texts[name])) / seconds
+        _say(f"speed: {name} {rates[name]:.1f} pages per processor second")
+    wrong: Counter[str] = Counter()
     pages = 0
-    for path in files:
-        texts = {name: read_(path) for name, read_ in readers().items()}
-        for number in range(len(texts["ours"])):
-            found = {name: digits(text[number]) for name, text in texts.items() if number < len(text)}
-            if not found["ours"] and not any(found.values()):
+    for at, path in enumerate(files):
+        for number in range(len(texts["ours"][at])):
+            found = {name: digits(text[at][number]) for name, text in texts.items() if number < len(text[at])}
+            if not any(found.values()):
                 continue
             pages += 1
             for name, mine in found.items():
                 if all(mine != other for reader, other in found.items() if reader != name):
-                    wrong[name] = wrong.get(name, 0) + 1
+                    wrong[name] += 1
                     if name == "ours":
-                        _say(f"digits: {path.name} page {number + 1}: {mine - found['pypdf']} {found['pypdf'] - mine}")
-    told = {name: f"{wrong.get(name, 0)}" for name in readers()}
+                        more, less = dict(mine - found["pypdf"]), dict(found["pypdf"] - mine)
+                        _say(f"digits: {path.name} page {number + 1}: more {more} less {less} than pypdf")
+    told = {name: str(wrong[name]) for name in texts}
     yield Row(f"pages of {pages} whose digits no other reader has", told.pop("ours"), _listed(told), "0")
+    ours_rate = rates.pop("ours")
+    others = {name: f"{rate:.1f} ({ours_rate / rate:.1f}×)" for name, rate in rates.items()}
+    pages = sum(map(len, texts["ours"]))
+    what = f"pages per processor second, {len(files)} files, {pages} pages, child processes counted"
+    yield Row(what, f"{ours_rate:.1f}", _listed(others), "≥ 5× pypdf")
 
 
 # -- headings ----------------------------------------------------------------------------------------------------------
@@ -136,7 +147,7 @@ def heading_rows(files: list[Path]) -> Iterator[Row]:
         tail_outline = getattr(events[-1], "outline", ())
         outline = head.outline or tail_outline
         pages = clean_pages([event for event in events if isinstance(event, Page)])
-        lines, headings = headed_lines(pages, (), "pdf")
+        lines, headings, _ = headed_lines(pages, (), "pdf")
         wanted = list(_printed_entries(outline, lines, pages))
         if len(wanted) < _LEAST_ENTRIES:
             continue
@@ -219,27 +230,10 @@ def _shares(counts: list[int]) -> str:
     return f"{counts[0] / max(1, counts[1]):.3f} / {counts[2] / max(1, counts[3]):.3f}"
 
 
-# -- speed -------------------------------------------------------------------------------------------------------------
-
-
-def speed_rows(files: list[Path]) -> Iterator[Row]:
-    """Pages per processor second; our child processes and their start-up count."""
-    rates = {}
-    for name, reader in readers().items():
-        pages, seconds = processor_seconds(reader, files)
-        rates[name] = pages / seconds
-    others = ", ".join(
-        f"{name} {rate:.1f} ({rates['ours'] / rate:.1f}×)" for name, rate in rates.items() if name != "ours"
-    )
-    yield Row(f"pages per processor second, {len(files)} files", f"{rates['ours']:.1f}", others, "≥ 5× pypdf")
-
-
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 
 def _say(text: str) -> None:
-    import sys
-
     print(text, file=sys.stderr)
 
 
@@ -247,7 +241,7 @@ def main() -> None:
     """Print the table, row by row as it is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=Path, default=SAMPLES)
-    parts = ["text", "digits", "headings", "tables", "ocr", "speed"]
+    parts = ["text", "digits", "headings", "tables", "ocr"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     options = parser.parse_args()
     files = sorted(path for path in options.documents.glob("*.pdf"))
@@ -262,7 +256,6 @@ def main() -> None:
             "headings": lambda: heading_rows(files),
             "tables": lambda: table_rows(options.documents),
             "ocr": lambda: (Row(*one) for one in ocr_rows(folder, known_text)),
-            "speed": lambda: speed_rows(files),
         }
         for part in options.parts:
             for row in measures[part]():

@@ -23,7 +23,7 @@ from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Box, Chunk, DocumentKind, LineRole, OutlineEntry, Page, Span
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the same pages would give other chunks."""
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -195,7 +195,7 @@ def _document_sections(
     max_tokens: int,
 ) -> _Made:
     """Lines → paragraphs → sections between headings."""
-    lines, headings = headed_lines(pages, outline, kind)
+    lines, headings, notes = headed_lines(pages, outline, kind)
     builder = _Builder(Joiner(line.text for line in lines))
     bounds: list[tuple[Heading | None, list[tuple[int, int]]]] = [(None, [])]
     roles: dict[tuple[int, int], LineRole] = {}
@@ -217,6 +217,10 @@ def _document_sections(
             span = builder.paragraph(group)
             bounds[-1][1].append(span)
             roles[span] = group[0].role
+        for note in (note for i in range(at, end) for note in notes.get(i, ())):
+            span = builder.paragraph(note)
+            bounds[-1][1].append(span)
+            roles[span] = "note"
         at = end
     paths = heading_paths(headings)
     top = top_rank(headings)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from ingest.asides import beside_text, with_footnotes
 from kb.types import Page
 
 _MARGIN = 0.13  # share of the page's height at top and bottom in which furniture may stand
@@ -145,15 +146,18 @@ class _Candidate:
 
 
 def clean_pages(pages: Sequence[Page]) -> list[Page]:
-    """The pages with normalised text, without running headers, footers, page and line numbers."""
+    """The pages with normalised text, without running headers, footers, page and line numbers, watermarks; footnotes
+    have a role of their own."""
     plain = [_normalised(page) for page in pages]
     furniture = _furniture(plain)
+    for index, lines in beside_text(plain).items():
+        furniture.setdefault(index, set()).update(lines)
     cleaned: list[Page] = []
     last: int | None = None
     for index, page in enumerate(plain):
         numbers = _line_numbers(page, last)
         last = int(page.lines[max(numbers)].text) if numbers else None
-        cleaned.append(_without(page, furniture.get(index, set()) | numbers))
+        cleaned.append(with_footnotes(_without(page, furniture.get(index, set()) | numbers)))
     return cleaned
 
 

@@ -7,11 +7,12 @@ compared. A paragraph begins where the layout says so: a wider gap, an indent, a
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from ingest.asides import is_marked
 from ingest.headings import FlatLine, Heading, find_headings, split_contents
 from ingest.layout import turned
 from kb.types import DocumentKind, OutlineEntry, Page
@@ -25,15 +26,32 @@ _IDEOGRAPH = re.compile("[\u3400-\u9fff]")
 _PARAGRAPHS = frozenset({"docx", "html", "epub", "slides", "sheets"})  # kinds in which each line is a paragraph
 
 
+Notes = Mapping[int, Sequence[Sequence[FlatLine]]]
+"""The footnotes of a page, each its lines, by the index of the last line of the page's text."""
+
+
 def headed_lines(
     pages: Iterable[Page], outline: Sequence[OutlineEntry], kind: DocumentKind
-) -> tuple[list[FlatLine], list[Heading]]:
-    """The document's lines without a printed table of contents, and the headings among them."""
-    lines = [line for page in pages for line in _flat(page)]
-    lines, contents = split_contents(lines)
-    lines = _comparable(lines)
+) -> tuple[list[FlatLine], list[Heading], Notes]:
+    """The document's lines without a printed table of contents, the headings among them, the footnotes apart."""
+    lines, contents = split_contents([line for page in pages for line in _flat(page)])
+    lines, notes = _without_footnotes(_comparable(lines))
     headings = find_headings(lines, outline, contents, kind=kind, body_size=_body_size(lines))
-    return lines, [heading for heading in headings if lines[heading.first].text.strip()]
+    return lines, [heading for heading in headings if lines[heading.first].text.strip()], notes
+
+
+def _without_footnotes(lines: Sequence[FlatLine]) -> tuple[list[FlatLine], Notes]:
+    """A sentence goes on overleaf as if the footnotes of its page were not there."""
+    text: list[FlatLine] = []
+    notes: dict[int, list[list[FlatLine]]] = defaultdict(list)
+    for line in lines:
+        if line.role != "note" or line.box is None or not text:
+            text.append(line)
+        elif (begun := notes[len(text) - 1]) and not is_marked(line.text):
+            begun[-1].append(line)
+        else:
+            begun.append([line])
+    return text, notes
 
 
 def _flat(page: Page) -> Iterator[FlatLine]:

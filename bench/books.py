@@ -1,0 +1,119 @@
+"""Books of many pages through the whole path: `python -m bench.books [--pages 100 500 5000] [--vectors]`, one table.
+
+Each book is made of the sample's real English text, with chapters and running headers, and added to a fresh library in
+a process of its own. Printed: seconds until its last page is found by its words (what a user waits for), peak memory of
+the adding process and of its reading child, and with --vectors the share of the whole time that is embedding.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import cycle, islice
+from pathlib import Path
+
+from bench.reading import known_text
+from bench.typeset import HEIGHT, MARGIN, WIDTH
+
+
+def make_book(path: Path, pages: int) -> str:
+    """Write it; returns a word that stands on its last page only."""
+    from reportlab.lib.utils import simpleSplit
+    from reportlab.pdfgen.canvas import Canvas
+
+    word = f"zyxwv{pages}"
+    width = WIDTH - 2 * MARGIN
+    lines = cycle([line for text in known_text("en") for line in simpleSplit(text, "Times-Roman", 10, width)])
+    canvas = Canvas(str(path), pagesize=(WIDTH, HEIGHT))
+    for number in range(1, pages + 1):
+        canvas.setFont("Times-Roman", 9)
+        canvas.drawString(MARGIN, HEIGHT - 36, "Handbook of Everything")
+        canvas.drawString(WIDTH / 2, 30, str(number))
+        top = HEIGHT - MARGIN
+        if number % 20 == 1:
+            canvas.setFont("Times-Bold", 16)
+            canvas.drawString(MARGIN, top, f"Chapter {number // 20 + 1} Part of the matter")
+            canvas.bookmarkPage(str(number))
+            canvas.addOutlineEntry(f"Chapter {number // 20 + 1} Part of the matter", str(number), 0)
+            top -= 28
+        canvas.setFont("Times-Roman", 10)
+        for row, line in enumerate(islice(lines, 44)):
+            canvas.drawString(MARGIN, top - 14.5 * row, f"{line} {number}" if row == 20 else line)
+        if number == pages:
+            canvas.drawString(MARGIN, 60, f"The last word is {word}.")
+        canvas.showPage()
+    canvas.save()
+    return word
+
+
+def add(path: Path, word: str, *, vectors: bool) -> dict[str, float]:
+    """Add the book here; seconds and peak memory."""
+    from ingest.add import add_paths
+    from ingest.nursery import nursery
+    from kb.knowledge_base import KnowledgeBase
+    from kb.settings import load_settings
+
+    with tempfile.TemporaryDirectory(prefix="vademecum-bench-") as folder:
+        settings = load_settings(home=Path(folder) / "home")
+        with KnowledgeBase.open(settings, write=True) as kb:
+            kb.warm_up()  # as in a running service: the clock measures the book
+            kb.search("warm up", k=1)
+            started = time.perf_counter()
+            added = add_paths(kb, [path], embed=False)[0]
+            words = time.perf_counter() - started
+            if added.status != "added":
+                raise SystemExit(f"not added: {added.reason}")
+            kb.publish()
+            if not any(word in hit.chunk.text for hit in kb.search(word, k=3)):
+                raise SystemExit(f"{word} was not found")
+            found = time.perf_counter() - started
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            figures = {"pages": added.pages, "chunks": added.chunks, "stored": words, "found": found}
+            figures["cpu"] = used.ru_utime + used.ru_stime
+            if vectors:
+                kb.embed_pending()
+                figures["embedded"] = time.perf_counter() - started
+        nursery().close()
+    figures["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    figures["reader"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return figures
+
+
+def main() -> None:
+    """Print the table, one book a row."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pages", type=int, nargs="+", default=[100, 500, 5000])
+    parser.add_argument("--vectors", action="store_true")
+    parser.add_argument("--book", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--word", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.book:
+        print(json.dumps(add(options.book, options.word, vectors=options.vectors)))
+        return
+    print("| pages | passages | s to found by words | peak MiB | reading child MiB | embedding's share |")
+    print("|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="vademecum-book-") as folder:
+        for pages in options.pages:
+            path = Path(folder) / f"{pages}.pdf"
+            word = make_book(path, pages)
+            command = [sys.executable, "-m", "bench.books", "--book", str(path), "--word", word]
+            command += ["--vectors"] if options.vectors else []
+            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+            if done.returncode:
+                raise SystemExit(done.stderr[-2000:])
+            m = json.loads(done.stdout.splitlines()[-1])
+            share = f"{1 - m['found'] / m['embedded']:.3f}" if options.vectors else ""
+            print(
+                f"| {m['pages']} | {m['chunks']} | {m['found']:.1f} (processor, parent: {m['cpu']:.1f}) "
+                f"| {m['MiB']:.0f} | {m['reader']:.0f} | {share} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -24,6 +24,7 @@ CELL = "\t"
 
 _BESIDE_TABLE = 2  # lines that may stand between a table and its other half on the next page: header, page number
 _CAPTION = re.compile(r"(?:表|Table|TABLE)\s*[\dA-Z一二三四五六七八九十]")
+_IDEOGRAPH = re.compile("[\u3400-\u9fff]")
 _ROWS = 6  # rows in which two columns must stand side by side before they are taken for columns
 _SPANNING = 4  # lines from which on a cell beside the rows that follow it is taken to span them
 _FONT_SHARE = 0.72  # a font's size over the height of the box that text recognition puts around its lines
@@ -64,7 +65,7 @@ def page_lines(
     grids = find_grids(rules)
     pieces, numbers = split_line_numbers(page_pieces(characters, grids), before.number)
     pieces, tables, foot = _with_tables(pieces, grids, rules, before)
-    lines, starts = _joined(_rows_before_cells(_reading_order(pieces, width)))
+    lines, starts = _joined(_rows_before_cells(_reading_order(_right_to_left(pieces), width)))
     plain = lines
     lines = mark_aligned(plain, starts)
     tables += sum(
@@ -232,6 +233,39 @@ def _rows_end(pieces: Sequence[Piece], at: int, end: int) -> int:
     while last < len(pieces) and pieces[last].x1 <= left and low < pieces[last].middle < high:
         last += 1
     return last
+
+
+# -- lines that run down the page --------------------------------------------------------------------------------------
+
+
+def runs_down(text: str, box: Box, size: float) -> bool:
+    """Whether a line is Chinese set from top to bottom: its ideographs stand below one another."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    return 0 < width < 1.6 * size and height > 2.5 * width and len(_IDEOGRAPH.findall(text)) >= 3
+
+
+def _right_to_left(pieces: list[Piece]) -> list[Piece]:
+    """Lines that run down the page follow one another from the right; pdfium gives them from the left."""
+    ordered: list[Piece] = []
+    run: list[Piece] = []
+    for piece in pieces:
+        if runs_down(piece.text, (piece.x0, piece.y0, piece.x1, piece.y1), piece.size):
+            run.append(piece)
+        else:
+            ordered += [*_tiers(run), piece]
+            run = []
+    return ordered + _tiers(run)
+
+
+def _tiers(run: list[Piece]) -> list[Piece]:
+    """Tiers from top to bottom, each from right to left."""
+    tiers: list[list[Piece]] = []
+    for piece in sorted(run, key=lambda p: -p.y1):
+        if tiers and piece.y1 > tiers[-1][0].middle:
+            tiers[-1].append(piece)
+        else:
+            tiers.append([piece])
+    return [piece for tier in tiers for piece in sorted(tier, key=lambda p: -p.x0)]
 
 
 # -- columns ---------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from ingest.asides import is_marked
 from ingest.headings import FlatLine, Heading, find_headings, split_contents
-from ingest.layout import turned
+from ingest.layout import runs_down, turned
 from kb.types import DocumentKind, OutlineEntry, Page
 
 _ITEM = re.compile(
@@ -58,6 +58,9 @@ def _flat(page: Page) -> Iterator[FlatLine]:
     quarters = page.rotated // 90
     for line in page.lines:
         upright = line.box and turned(line.box, page.width, page.height, quarters)
+        if upright and runs_down(line.text, upright, line.size):  # its top is where it begins
+            x0, y0, x1, y1 = upright
+            upright = (page.height - y1, x0, page.height - y0, x1)
         text = line.text
         head, _, rest = text.partition("\t")
         if line.role == "text" and rest and _ITEM.fullmatch(head + " "):

@@ -26,7 +26,7 @@ from kb.errors import ReadError
 from kb.settings import OcrWhen
 from kb.types import Box, Line, LineRole, OutlineEntry, Page
 
-_LAYOUT_VERSION = 5  # raised whenever ingest.layout or ingest.pdf_child would give other lines
+_LAYOUT_VERSION = 6  # raised whenever ingest.layout or ingest.pdf_child would give other lines
 _WALL = 3.0  # wall limit over CPU limit: the machine may be busy
 _SOME_IMAGE = 0.05  # share of a page without text that images cover before it is taken for a scan
 _MOSTLY_IMAGE = 0.5  # the same for a page with a few letters, a stamp or a page number

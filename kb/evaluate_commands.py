@@ -239,6 +239,7 @@ def _measure(
     report_to: Path | None = None,
 ) -> None:
     from kb.evaluate import METRICS, report, report_json
+    from kb.retrieve import WHOLE
 
     runs: dict[str, list[list[str]]] = {}
     line = ProgressLine()
@@ -248,13 +249,13 @@ def _measure(
         line.show(f"question {done} of {len(questions)}")
     line.close()
     reports = {stage: report(questions, run) for stage, run in runs.items()}
-    output.result = {**report_json(reports["fused"]), "stages": {s: report_json(r) for s, r in reports.items()}}
+    output.result = {**report_json(reports[WHOLE]), "stages": {s: report_json(r) for s, r in reports.items()}}
     output.say(f"{'':10}" + "".join(f"{name:>24}" for name in METRICS))
     for stage, one in reports.items():
         cells = [f"{one.means[m]:.3f} [{one.intervals[m][0]:.3f}, {one.intervals[m][1]:.3f}]" for m in METRICS]
         output.say(f"{stage:10}" + "".join(f"{cell:>24}" for cell in cells))
-    for source, one in reports["fused"].by_source.items():
-        output.say(f"fused on {source} ({one.n}): " + ", ".join(f"{m} {one.means[m]:.3f}" for m in METRICS))
+    for source, one in reports[WHOLE].by_source.items():
+        output.say(f"{WHOLE} on {source} ({one.n}): " + ", ".join(f"{m} {one.means[m]:.3f}" for m in METRICS))
     output.say(f"{len(questions)} questions.")
     if report_to is not None:
         from kb.retrieval_report import write_retrieval_report

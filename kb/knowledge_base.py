@@ -217,12 +217,12 @@ class KnowledgeBase:
             matrix = self.embedder.encode(sentences, urgent=True)
             return [float(cosine) for cosine in matrix @ self.embedder.encode([asked], question=True)[0]]
 
-        return measured if self.embedder.knows(language_of(question)) else None
+        return measured if self.embedder.grades(language_of(question)) else None
 
     @property
     def calibration(self) -> Calibration:
         """What is enough evidence to answer, as fitted in this home or shipped. Raises UsageError."""
-        return calibration_of(self.store.home).for_embedder(self.embedder.key)
+        return calibration_of(self.store.home).for_embedder(self.embedder.grading_key)
 
     @cached_property
     def serving(self) -> Serving:

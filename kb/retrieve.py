@@ -9,8 +9,13 @@ search is left out for questions in a language that the embedder does not know.
 
 from __future__ import annotations
 
+import re
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from kb.embed import Embedder
 from kb.errors import QuestionError
@@ -20,9 +25,15 @@ from kb.terms import language_of, storable
 from kb.types import Hit, Scope
 
 LEXICAL_WEIGHT = 0.4  # best of 0.3–0.7 on the English development sets, flat around it (docs/measurements.md)
+LEXICAL_WEIGHT_COARSE = 0.6  # for questions whose cosines are those of a table of tokens: best on the Chinese sets
 RRF_CONSTANT = 60  # the authors' own
+WHOLE = "diverse"
+"""The stage that all others lead to: what search gives."""
 DEPTH = 100  # candidates taken from each list
 _DEEPER = 8  # times as many are looked at when too few of them may be shown
+_REMEMBERED = 256  # questions whose vectors are kept
+_SHINGLE = 5  # characters
+_SAME = 0.85  # share of the shorter text's shingles that the other holds, when they say the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class Candidate:
     lexical_rank: int | None
 
 
-def fuse(dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
+def fuse(dense: Sequence[Scored], lexical: Sequence[Scored], lexical_weight: float = LEXICAL_WEIGHT) -> list[Candidate]:
     """Convex combination of cosine and relative BM25, best first, in [0, 1]. One empty list leaves the other's order.
 
     A chunk that a list does not hold counts there as 0 if the list is lexical (it shares no better term), and as that
@@ -51,8 +62,8 @@ def fuse(dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
         dense,
         lexical,
         {
-            number: LEXICAL_WEIGHT * lexical_scores.get(number, 0.0) / best_lexical
-            + (1 - LEXICAL_WEIGHT) * dense_scores.get(number, floor)
+            number: lexical_weight * lexical_scores.get(number, 0.0) / best_lexical
+            + (1 - lexical_weight) * dense_scores.get(number, floor)
             for number in dense_scores.keys() | lexical_scores.keys()
         },
     )
@@ -73,6 +84,38 @@ def _ranked(dense: Sequence[Scored], lexical: Sequence[Scored], scores: Mapping[
     lexical_rank = {one.number: rank for rank, one in enumerate(lexical, start=1)}
     candidates = [Candidate(n, score, dense_rank.get(n), lexical_rank.get(n)) for n, score in scores.items()]
     return sorted(candidates, key=lambda c: (-c.score, c.lexical_rank or DEPTH + 1, c.number))
+
+
+def diversify(hits: Sequence[Hit], k: int) -> list[Hit]:
+    """The first k hits, those last that repeat an earlier one: five copies of a paragraph are one passage.
+
+    Two texts whose numbers differ are never copies of each other: another edition may give another dose.
+    """
+    kept: list[Hit] = []
+    repeats: list[Hit] = []
+    seen: list[tuple[list[str], frozenset[str]]] = []
+    for hit in hits:
+        if len(kept) >= k:
+            break
+        numbers, shingles = _NUMBERS.findall(hit.chunk.text), _shingles(hit.chunk.text)
+        if any(numbers == others and _overlap(shingles, known) >= _SAME for others, known in seen):
+            repeats.append(hit)
+        else:
+            kept.append(hit)
+            seen.append((numbers, shingles))
+    return (kept + repeats)[:k]
+
+
+_NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def _shingles(text: str) -> frozenset[str]:
+    squeezed = "".join(text.split()).lower()
+    return frozenset(squeezed[i : i + _SHINGLE] for i in range(max(1, len(squeezed) - _SHINGLE + 1)))
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / min(len(one), len(other))
 
 
 def check_question(question: str, limit: int) -> str:
@@ -98,6 +141,8 @@ class Retriever:
         self._store = store
         self._index = index
         self._embedder = embedder
+        self._remembered: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._remembering = threading.Lock()
 
     def search(self, question: str, k: int, scope: Scope | None = None) -> list[Hit]:
         """The k best passages of documents that are ready (or within `scope`), best first.
@@ -108,33 +153,51 @@ class Retriever:
         depth = DEPTH
         while True:
             candidates = self.candidates(question, depth)
-            hits = self.hits(candidates, k, allowed)
+            hits = diversify(self.hits(candidates, 2 * k, allowed), k)
             if len(hits) >= k or len(candidates) < depth or not (allowed is None or allowed):
                 return hits
             depth *= _DEEPER
 
     def candidates(self, question: str, depth: int = DEPTH) -> list[Candidate]:
         """The fused candidates, before they are looked up in the store."""
-        return fuse(self._dense(question, depth), self._index.lexical(question, depth))
+        return fuse(self._dense(question, depth), self._index.lexical(question, depth), self._lexical_weight(question))
+
+    def _lexical_weight(self, question: str) -> float:
+        return LEXICAL_WEIGHT if self._embedder.grades(language_of(question)) else LEXICAL_WEIGHT_COARSE
 
     def stages(self, question: str, k: int = 50) -> dict[str, list[Hit]]:
         """What each stage would find, k hits each: words alone, with titles, with other names too ('lexical');
-        vectors alone; both by rank ('rrf') and by score ('fused', the whole)."""
+        vectors alone; both by rank ('rrf') and by score ('fused'); copies last ('diverse', the whole)."""
         dense, lexical = self._dense(question), self._index.lexical(question, DEPTH)
+        fused = fuse(dense, lexical, self._lexical_weight(question))
         runs = {
-            "fused": fuse(dense, lexical),
+            "fused": fused,
             "rrf": fuse_by_rank(dense, lexical),
             "dense": fuse(dense, []),
             "lexical": fuse([], lexical),
             "titles": fuse([], self._index.lexical(question, DEPTH, names=False)),
             "words": fuse([], self._index.lexical(question, DEPTH, titles=False, names=False)),
         }
-        return {name: self.hits(run, k) for name, run in runs.items()}
+        found = {name: self.hits(run, k) for name, run in runs.items()}
+        return {WHOLE: diversify(self.hits(fused, 2 * k), k)} | found
 
     def _dense(self, question: str, depth: int = DEPTH) -> list[Scored]:
         if not self._embedder.knows(language_of(question)):
             return []
-        return self._index.dense(self._embedder.encode([question], question=True)[0], depth)
+        return self._index.dense(self._vector(question), depth)
+
+    def _vector(self, question: str) -> np.ndarray:
+        """The question's vector, remembered for when it is asked again (or shown another page of)."""
+        with self._remembering:
+            if question in self._remembered:
+                self._remembered.move_to_end(question)
+                return self._remembered[question]
+        vector: np.ndarray = self._embedder.encode([question], question=True)[0]
+        with self._remembering:
+            self._remembered[question] = vector
+            while len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        return vector
 
     def hits(self, candidates: Sequence[Candidate], k: int, allowed: frozenset[str] | None = None) -> list[Hit]:
         """The first k candidates whose documents are ready (or of these ids), with their chunks and documents."""

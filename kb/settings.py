@@ -52,13 +52,20 @@ class Settings(BaseSettings):
     )
 
     embedder: str = Field(
-        "minilm",
-        description="'minilm' (packaged, English), or the path of a sentence-transformers model.",
+        "bilingual",
+        description="'bilingual' (packaged, English and Chinese), 'minilm' (its English half), or the path of a "
+        "sentence-transformers model.",
     )
     embedder_languages: tuple[Literal["zh", "en"], ...] | None = Field(
         None,
         description="Languages a local-path embedder knows; passages and questions in others are searched lexically. "
-        "Unset: all languages (the packaged one knows English only).",
+        "Unset: all languages.",
+    )
+    embedder_query_prompt: str | None = Field(
+        None, description="Put before each question by a local-path embedder. Unset: the model's own prompt, if any."
+    )
+    embedder_document_prompt: str | None = Field(
+        None, description="Put before each passage by a local-path embedder. Unset: the model's own prompt, if any."
     )
     threads: int = Field(0, ge=0, description="CPU threads for embedding; 0 = all cores.")
 

@@ -136,7 +136,7 @@ def _repeats(
     note("exact", exact_repeats(texts), everything)
     note("near", near_repeats(texts, apart=apart), everything)
     if embedder is not None:
-        at = [i for i in everything if every[i].id not in found and embedder.knows(_language(every[i]))]
+        at = [i for i in everything if every[i].id not in found and embedder.grades(_language(every[i]))]
         vectors = _encoded(embedder, [texts[i] for i in at], progress)
         note("meaning", same_meaning(vectors, apart=lambda a, b: apart(at[a], at[b])), at)
     return found

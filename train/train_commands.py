@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from train import run_commands, sft_commands
+from train import embedder_commands, run_commands, sft_commands
 
 
 def register(app: typer.Typer) -> None:
@@ -14,4 +14,5 @@ def register(app: typer.Typer) -> None:
     train.command("resume")(sft_commands.resume)
     train.command("runs")(run_commands.list_runs)
     train.command("cancel")(run_commands.cancel)
+    embedder_commands.register(train)
     app.add_typer(train, name="train")

@@ -1,12 +1,16 @@
-"""Retrieval: fusion by rank, removed documents never shown, bad questions refused."""
+"""Retrieval: fusion, copies last, removed documents never shown, bad questions refused."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
 
 from kb.errors import QuestionError
 from kb.index import Scored
-from kb.retrieve import check_question, fuse, fuse_by_rank
+from kb.retrieve import Retriever, check_question, diversify, fuse, fuse_by_rank
+from kb.testing import HashEmbedder, make_hit
 
 
 def scored(*numbers: int) -> list[Scored]:
@@ -62,3 +66,44 @@ def test_a_megabyte_is_refused() -> None:
 
 def test_half_characters_do_not_reach_the_tokenizer() -> None:
     assert check_question("\udcff metformin", 100) == "? metformin"
+
+
+def test_copies_of_a_passage_come_last() -> None:
+    """Five copies of one paragraph leave no room for the passage that answers."""
+    said = "Adults start with 500 mg of metformin twice daily, with meals, and increase by 500 mg a week."
+    copies = [make_hit(said, title=f"Copy {n}") for n in range(3)]
+    other = make_hit("Metformin is contraindicated below an eGFR of 30.", title="Other")
+    shown = diversify([*copies, other], 3)
+    assert [hit.document.title for hit in shown] == ["Copy 0", "Other", "Copy 1"]
+
+
+def test_passages_whose_numbers_differ_are_no_copies() -> None:
+    """An older edition with another dose must be seen beside the new one."""
+    said = "Adults start with {} mg of metformin twice daily, with meals, and increase by 500 mg a week."
+    older, newer = make_hit(said.format(850), title="2019"), make_hit(said.format(500), title="2024")
+    other = make_hit("Take it with meals.", title="Other")
+    assert diversify([newer, older, other], 3) == [newer, older, other]
+
+
+def test_a_question_asked_again_is_not_embedded_again() -> None:
+    class Counting(HashEmbedder):
+        calls = 0
+
+        def encode(self, texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
+            self.calls += 1
+            return super().encode(texts, question=question, urgent=urgent)
+
+    class Nothing:
+        def dense(self, vector: np.ndarray, k: int) -> list[Scored]:
+            return [Scored(int(vector.argmax()), 1.0)]
+
+        def lexical(self, question: str, k: int, *, titles: bool = True, names: bool = True) -> list[Scored]:
+            return []
+
+    embedder = Counting()
+    retriever = Retriever(None, Nothing(), embedder)  # type: ignore[arg-type]
+    first, again = retriever.candidates("fever"), retriever.candidates("fever")
+    assert first == again
+    assert embedder.calls == 1
+    assert retriever.candidates("cough") != first
+    assert embedder.calls == 2

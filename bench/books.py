@@ -2,7 +2,7 @@
 
 Each book is made of the sample's real English text, with chapters and running headers, and added to a fresh library in
 a process of its own. Printed: seconds until its last page is found by its words (what a user waits for), peak memory of
-the adding process and of its reading child, and with --vectors the share of the whole time that is embedding.
+the adding process, and with --vectors the share of the whole time that is embedding.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ def add(path: Path, word: str, *, vectors: bool) -> dict[str, float]:
                 figures["embedded"] = time.perf_counter() - started
         nursery().close()
     figures["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures["reader"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return figures
 
 
@@ -95,8 +94,8 @@ def main() -> None:
     if options.book:
         print(json.dumps(add(options.book, options.word, vectors=options.vectors)))
         return
-    print("| pages | passages | s to found by words | peak MiB | reading child MiB | embedding's share |")
-    print("|---|---|---|---|---|---|")
+    print("| pages | passages | s to found by words | peak MiB | embedding's share |")
+    print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="vademecum-book-") as folder:
         for pages in options.pages:
             path = Path(folder) / f"{pages}.pdf"
@@ -110,7 +109,7 @@ def main() -> None:
             share = f"{1 - m['found'] / m['embedded']:.3f}" if options.vectors else ""
             print(
                 f"| {m['pages']} | {m['chunks']} | {m['found']:.1f} (processor, parent: {m['cpu']:.1f}) "
-                f"| {m['MiB']:.0f} | {m['reader']:.0f} | {share} |",
+                f"| {m['MiB']:.0f} | {share} |",
                 flush=True,
             )
 

@@ -5,9 +5,8 @@ Heavy imports stand inside the functions, so that `vademecum --help` is instant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,10 +24,6 @@ from train.verbs import (
     opened,
     selection_of,
 )
-
-if TYPE_CHECKING:
-    from kb.knowledge_base import KnowledgeBase
-    from train.examples import Selection
 
 
 def register(app: typer.Typer) -> None:
@@ -125,44 +120,18 @@ def export_examples(
     """Write examples (default: kept and accepted ones) or a dataset to a file that training tools read."""
     from kb.errors import UsageError
     from train.export import export
+    from train.exporting import GOOD, dataset_rows, example_rows
 
     with verb(as_json) as output, opened(home) as base:
         if dataset and any((state, task, document, collection, source, since, until)):
             raise UsageError("A dataset is exported as it is: leave out the filters, or leave out --dataset.")
         if dataset:
-            rows = _dataset_rows(base, dataset, split)
+            rows = dataset_rows(base, dataset, split)
         else:
-            states = state or ["kept", "accepted"]
-            rows = _example_rows(base, selection_of(base, states, task, document, source, since, until, collection))
+            states = state or list(GOOD)
+            rows = example_rows(base, selection_of(base, states, task, document, source, since, until, collection))
         line = ProgressLine()
         done = export(rows, form, out, progress=lambda count: line.show(f"{count:,} rows"))
         line.close()
         output.result = {"file": str(done.path), "format": form, "rows": done.rows, "also": [str(p) for p in done.also]}
         output.say(f"{done.rows:,} rows in {done.path}" + "".join(f", and {path}" for path in done.also))
-
-
-def _example_rows(base: KnowledgeBase, selection: Selection) -> Iterator[dict[str, Any]]:
-    """Each example with the chunks it rests on as its passages."""
-    from train.contexts import ContextPlan, hits_of, make_contexts
-    from train.examples import Examples, chunks_of
-    from train.rows import make_row
-
-    plan = ContextPlan(distractors=0, without_oracle=0.0)
-    for example in Examples(base.store).stream(selection):
-        chunks = chunks_of(base.store, [source.chunk_id for source in example.sources])
-        documents = base.store.documents_by_id([example.document])
-        sources = [chunks[source.chunk_id] for source in example.sources if source.chunk_id in chunks]
-        contexts = make_contexts(example, hits_of(sources, documents), plan, lambda _: (), lambda _: True)
-        yield make_row(example, contexts, "app")
-
-
-def _dataset_rows(base: KnowledgeBase, key: str, split: str) -> Iterator[dict[str, Any]]:
-    from kb.errors import UsageError
-    from train import datasets
-
-    name, _, version = key.partition("/")
-    found = datasets.load(base.store.home, name, version or None)
-    if split not in (*datasets.SPLITS, "all"):
-        raise UsageError(f"There is no split '{split}'. Use train, validation, test or all.")
-    for one in datasets.SPLITS if split == "all" else [split]:
-        yield from datasets.rows(found.folder / f"{one}.jsonl")

@@ -44,6 +44,16 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """One verdict on an example: whose (a principal's id), why, and when (ISO 8601, UTC)."""
+
+    reviewer: str
+    verdict: ReviewVerdict
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
     """Two reviewers' verdicts on the same examples; an edit counts as accepting. `kappa` is None below two examples."""
 
@@ -79,6 +89,14 @@ class Review:
         """One example by its id. Raises UsageError."""
         require(who, Permission.REVIEW)
         return self._case(self._examples.get(key), 1)
+
+    def history(self, who: Principal, key: str) -> list[Judgement]:
+        """What was decided about an example so far, oldest first."""
+        require(who, Permission.REVIEW)
+        columns = (reviews.c.reviewer, reviews.c.verdict, reviews.c.reason, reviews.c.at)
+        query = sa.select(*columns).where(reviews.c.example == key).order_by(reviews.c.number)
+        with self._store.reading() as connection:
+            return [Judgement(*row) for row in connection.execute(query)]
 
     def accept(self, who: Principal, key: str, note: str = "") -> QAExample:
         """The example is right. Raises UsageError if it is stale or unknown."""

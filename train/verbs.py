@@ -77,15 +77,12 @@ def selection_of(
     collections: list[str] | None = None,
 ) -> Selection:
     from train.examples import Selection
+    from train.exporting import documents_of
 
-    named = {base.document(key).id for key in documents or ()}
-    for collection in collections or ():
-        base.scope(collection=collection)  # refuses one that is not there
-        named |= {one.id for one in base.store.documents() if one.collection == collection}
     return Selection(
         states=tuple(states or ()),
         tasks=tuple(tasks or ()),
-        documents=tuple(sorted(named)),
+        documents=documents_of(base, documents or (), collections or ()),
         generators=tuple(sources or ()),
         since=since,
         until=until,

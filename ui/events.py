@@ -17,14 +17,18 @@ QUICK: Final[dict[str, Any]] = {
 STREAMED: Final[dict[str, Any]] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 8}
 
 CLICKS: Final = """
+const fields = () =>
+  Object.fromEntries([...element.querySelectorAll('[data-field]')].map((one) => [one.dataset.field, one.value]));
 element.addEventListener('click', (event) => {
   const found = event.target.closest('button[data-act]');
-  if (found) trigger(found.dataset.act.startsWith('retry:') ? 'submit' : 'click', { act: found.dataset.act });
+  if (!found) return;
+  const act = found.dataset.act;
+  trigger(act.startsWith('retry:') ? 'submit' : 'click', { act, fields: fields() });
 });
 element.addEventListener('change', (event) => {
   const found = event.target.closest('select[data-choice]');
   if (found) trigger('click', { act: found.dataset.choice + ':' + found.value });
 });
 """
-"""Turns clicks on buttons with data-act into events (retry:… into a submission, whose answer is streamed), and choices
-of selects with data-choice."""
+"""Turns clicks on buttons with data-act into events (retry:… into a submission, whose answer is streamed),
+with what stands in fields with data-field, and choices of selects with data-choice."""

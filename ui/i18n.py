@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from kb.types import Language
-from ui import texts_ask, texts_library, texts_login
+from ui import texts_ask, texts_library, texts_login, texts_review
 
 LANGUAGES: Final[tuple[tuple[str, Language], ...]] = (("中文", "zh"), ("English", "en"))
 
-_IN_SCRIPTS = ("viewer_", "key", "page", "entry", "part", "copied", "copy_failed")
+_IN_SCRIPTS = ("viewer_", "key", "page", "entry", "part", "copied", "copy_failed", "export_")
 
 TEXTS: Final[dict[Language, dict[str, str]]] = {
     "en": {
@@ -270,7 +270,9 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
     },
 }
 
-for _key, (_english, _chinese) in (texts_ask.TEXTS | texts_library.TEXTS | texts_login.TEXTS).items():
+for _key, (_english, _chinese) in (
+    texts_ask.TEXTS | texts_library.TEXTS | texts_login.TEXTS | texts_review.TEXTS
+).items():
     TEXTS["en"][_key], TEXTS["zh"][_key] = _english, _chinese
 
 

@@ -87,6 +87,7 @@
     ["← →", "key_turn"],
     ["+ − 0", "key_zoom"],
     ["P", "key_passages"],
+    ["A E R S", "key_review"],
     ["Esc", "key_close"],
     ["Alt+K", "key_keys"],
   ];
@@ -150,9 +151,53 @@
     box.querySelector(asking ? "[data-sure='no']" : "[data-sure='ask']")?.focus();
   }
 
+  // A box that belongs to a button of the same example: what to change, why it is rejected. One is open at a time.
+  function show(box, wanted) {
+    box.querySelectorAll("[data-shown]").forEach((part) => (part.hidden = part.dataset.shown !== wanted || !part.hidden));
+    box.querySelector("[data-shown]:not([hidden])")?.querySelector("textarea, button")?.focus();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const review = document.querySelector("#vm-review");
+    if (!review?.offsetParent || event.repeat || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    const writing = event.target.closest?.("input, textarea, select");
+    if (event.key === "Escape") return review.querySelectorAll("[data-show-box]").forEach((box) => show(box, ""));
+    const key = event.ctrlKey ? `ctrl+${event.key.toLowerCase()}` : event.key.toLowerCase();
+    if (writing && key !== "ctrl+enter") return;
+    const wanted = [...review.querySelectorAll(`[data-key="${CSS.escape(key)}"]`)].find((one) => one.offsetParent);
+    if (!wanted) return;
+    event.preventDefault();
+    wanted.click();
+  });
+
+  // -- data to take away -----------------------------------------------------------------------------------------
+
+  async function takeData(button) {
+    const box = button.closest("[data-export-box]");
+    const told = box.parentElement.querySelector("[data-export-told]");
+    const parts = Object.fromEntries([...box.querySelectorAll("[data-part]")].map((one) => [one.dataset.part, one.value]));
+    const wanted = new URLSearchParams(parts.what);
+    for (const name of ["form", "collection", "since"]) if (parts[name]) wanted.set(name, parts[name]);
+    told.textContent = say("export_counting");
+    try {
+      const answer = await fetch(`export-size?${wanted}`);
+      const size = await answer.json();
+      if (!answer.ok) throw new Error(String(size.detail));
+      told.textContent = say("export_rows").replace("{n}", size.rows.toLocaleString());
+      const link = make("a", "");
+      link.href = `export?${wanted}`;
+      link.download = ""; // no navigation: the page, and what it is being told, stay
+      link.click();
+    } catch (error) {
+      told.textContent = error instanceof TypeError ? say("export_failed") : error.message;
+    }
+  }
+
   document.addEventListener("click", (event) => {
     const button = buttonOf(event);
     if (!button) return;
+    if (button.dataset.show) show(button.closest("[data-show-box]"), button.dataset.show);
+    if (button.dataset.export) takeData(button);
     if (button.dataset.sure) sure(button, button.dataset.sure === "ask");
     if (button.dataset.copy) onCopy(button);
     if (button.dataset.keys) showKeys();

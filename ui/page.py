@@ -12,15 +12,16 @@ from typing import Any, Final
 
 import gradio as gr
 
-from kb.access import SINGLE
+from kb.access import SINGLE, Permission
 from kb.service import Service
 from kb.types import Language
-from ui import ask, library, scope
+from ui import ask, library, review, scope
 from ui.adding import Adding
 from ui.events import QUICK
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
 from ui.library_view import Listing
 from ui.markup import safe
+from ui.review_view import Queue
 from ui.who import present
 
 TITLE: Final = "Vademecum"
@@ -56,11 +57,13 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 ask_tab = ask.build_ask(first)
             with gr.Tab(say(first, "library"), id="library") as library_item:
                 library_tab = library.build_library()
+            with gr.Tab(say(first, "review"), id="review", visible=False) as review_item:
+                review_tab = review.build_review()
 
         def relabel(
-            chosen: str, exchanges: ask.Exchanges, document: str, listing: Listing, *narrow: object
+            chosen: str, exchanges: ask.Exchanges, document: str, listing: Listing, queue: Queue, *narrow: object
         ) -> dict[Any, Any]:
-            spoken = language_of(chosen)
+            spoken, reviews = language_of(chosen), present().may(Permission.REVIEW)
             return {
                 language: gr.update(value=spoken, label=say(spoken, "language")),
                 brand: _brand(spoken),
@@ -73,10 +76,13 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 **scope.summary(ask_tab.scope, scope.narrowed(*narrow), spoken),
                 **library.labels(library_tab, service.kb, spoken),
                 **library.drawn(library_tab, service, adding, str(document), listing, spoken),
+                review_item: gr.update(label=say(spoken, "review"), visible=reviews),
+                **review.drawn(review_tab, service, queue, spoken),
             }
 
         labelled: list[Any] = [language, brand, me, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
-        inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing]
+        labelled += [review_item, *review_tab.all]
+        inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing, review_tab.queue]
         inputs += ask_tab.scope.inputs
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **QUICK)
         language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **QUICK)
@@ -98,6 +104,13 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             library_tab.all,
             **QUICK,
         )
+        review_item.select(
+            lambda queue, chosen: review.drawn(review_tab, service, queue, language_of(chosen)),
+            [review_tab.queue, language],
+            review_tab.all,
+            **QUICK,
+        )
+        review.wire_review(review_tab, service, language)
         ask.wire_ask(ask_tab, service, language, tabs)
         library.wire_library(library_tab, service, adding, language)
     return blocks

@@ -9,6 +9,7 @@ from kb.service import Service
 from ui.account import account_routes
 from ui.adding import Adding
 from ui.api import api_routes
+from ui.data_routes import data_routes
 from ui.door import Door
 from ui.guard import LOOPBACK, Guard, may_be_single, own_names
 from ui.login import login_routes
@@ -30,6 +31,7 @@ def surround(app: FastAPI, service: Service, adding: Adding) -> None:
         login_routes(service.accounts),
         account_routes(service.accounts),
         page_routes(service.kb.store, PageImages(service.kb.store)),
+        data_routes(service, adding.folder),
         openai_routes(service, places),
         api_routes(service, adding, places),
     ):

@@ -104,6 +104,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "key_sources": ("Go to the sources", "转到来源"),
     "key_turn": ("Page viewer: previous and next page", "查看原页：上一页、下一页"),
     "key_zoom": ("Page viewer: larger, smaller, whole width", "查看原页：放大、缩小、适合宽度"),
+    "key_review": ("In the review: accept, edit, reject, skip", "审核时：接受、修改、拒绝、跳过"),
     "key_passages": ("Page viewer: passages of the page", "查看原页：本页的段落"),
     "key_close": ("Close the viewer or this list", "关闭查看器或本列表"),
     "key_keys": ("This list", "本列表"),

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from kb.knowledge_base import KnowledgeBase
+from kb.settings import Settings
 from tests.browser.app_process import CHROMIUM, CHROMIUM_FLAGS, App, make_library
 from tests.browser.scripted_model import ScriptedModel
 from tests.ingest.tiny_pdf import Sheet, lines, pdf
+from train import fields
+from train.examples import Examples
 
 Open = Callable[..., Page]
 _PATIENCE_MS = 60_000  # the machine may be busy; what is awaited comes much sooner elsewhere
@@ -63,6 +67,9 @@ def app(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> Iterator
     """The app with the extractive engine."""
     home = tmp_path_factory.mktemp("app") / "home"
     make_library(home, files)
+    with KnowledgeBase.open(Settings(home=home), write=True) as kb:
+        monographs = next(one for one in kb.store.documents() if one.kind == "monographs")
+        Examples(kb.store).add(list(fields.generate(kb.store, [monographs], fields.FieldsReport())))
     running = App(home)
     yield running
     running.stop()

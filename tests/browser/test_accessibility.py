@@ -58,5 +58,11 @@ def test_no_screen_shuts_anyone_out(open_page: Open, screen: dict[str, Any]) -> 
     page.click("#vm-edit")
     expect(page.locator("#vm-save")).to_be_visible()
     found["library"] = _violations(page)
+    page.get_by_role("tab").nth(2).click()
+    expect(page.locator(".vm-case")).to_be_visible()
+    page.keyboard.press("r")
+    page.locator(".vm-fold > button").last.click()
+    expect(page.locator("#vm-export select").first).to_be_visible()
+    found["review"] = _violations(page)
     assert {name: rules for name, rules in found.items() if rules} == {}
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["viewport"]["width"]

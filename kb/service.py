@@ -58,6 +58,14 @@ class Service:
         self.audit.record(principal, "asked", via="search")
         return hits
 
+    def stages(self, principal: Principal, question: str, k: int) -> dict[str, list[Hit]]:
+        """What each stage of the search finds, for those who look after the library. Raises as `search` does."""
+        require(principal, Permission.SEE_UNPUBLISHED)
+        question = check_question(question, self.kb.settings.max_question_chars)
+        found = self.kb.retriever.stages(question, k)
+        self.audit.record(principal, "asked", via="search test")
+        return found
+
     def ask(
         self,
         principal: Principal,

@@ -50,6 +50,9 @@ class FileState:
     chunks: int = 0
     job: int = 0
     """Number of its job; 0 if it needs none."""
+    left_s: float | None = None
+    state: str = ""
+    """Of the document that was made: ready or draft."""
 
 
 class Batch:
@@ -143,6 +146,22 @@ class Adding:
         self.latest = batch
         return batch
 
+    def steer(self, principal: Principal, act: str, number: int) -> None:
+        """Pause, resume or cancel a job, or try it again. Raises AccessDenied or UsageError."""
+        require(principal, Permission.UPLOAD)
+        steered = {
+            "pause": self.queue.pause,
+            "resume": self.queue.resume,
+            "cancel": self.queue.cancel,
+            "again": self.queue.retry,
+        }
+        steered[act](number)
+
+    def others(self) -> list[Job]:
+        """The jobs that are not over and not of the latest upload, oldest first."""
+        shown = {file.job for file in self.latest.files} if self.latest else set()
+        return [job for job in reversed(self.queue.jobs(unfinished=True)) if job.number not in shown]
+
     def _submitted(self, principal: Principal, path: Path, details: DocumentDetails, draft: bool) -> FileState:
         name = spelt(Path(path.name))
         try:
@@ -185,14 +204,14 @@ def _state(name: str, job: Job) -> FileState:
     if job.state == "done":
         result = job.result
         reason, pages, chunks = str(result["reason"]), int(result["pages"]), int(result["chunks"])
-        return FileState(name, status="added", reason=reason, pages=pages, chunks=chunks, job=job.number)
+        state = str(result.get("state", ""))
+        return FileState(name, "", 0, 0, "added", reason, pages, chunks, job.number, state=state)
     if job.state in ("failed", "quarantined"):
         return FileState(name, status="failed", reason=job.reason, job=job.number)
     if job.state == "cancelled":
         return FileState(name, status="stopped", job=job.number)
-    return FileState(
-        name, job.step if job.state == "running" and job.step else "wait", job.done, job.total, job=job.number
-    )
+    step = "paused" if job.state == "paused" else job.step if job.state == "running" and job.step else "wait"
+    return FileState(name, step, job.done, job.total, job=job.number, left_s=job.left_s)
 
 
 def _command(settings: Settings) -> tuple[list[str], dict[str, str]]:

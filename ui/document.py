@@ -14,14 +14,16 @@ import gradio as gr
 
 from kb.access import Permission, Principal, require
 from kb.editions import DocumentDetails
-from kb.errors import KBError
+from kb.errors import KBError, NotFound
 from kb.knowledge_base import KnowledgeBase
 from kb.service import Service
 from kb.types import Document, Language
+from ui.adding import Adding
 from ui.events import CLICKS, QUICK
 from ui.i18n import language_of, say
 from ui.library_view import Listing, details
 from ui.markup import safe
+from ui.quality_view import duplicates_view, quality_view
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -36,6 +38,8 @@ class DocumentPanel:
     """The components of the panel."""
 
     view: gr.HTML
+    quality: gr.HTML
+    """How well it was read, and which documents are like it; drawn when it is chosen."""
     told: gr.HTML
     """What came of the last decision."""
     form: gr.Column
@@ -50,7 +54,7 @@ class DocumentPanel:
     @property
     def all(self) -> list[Any]:
         """Every component that `labels`, `shown` or an event may update."""
-        named = [self.view, self.told, self.form, self.form_hint, *self.fields.values(), self.supersedes]
+        named = [self.view, self.quality, self.told, self.form, self.form_hint, *self.fields.values(), self.supersedes]
         return [*named, self.save, self.cancel, self.edited]
 
 
@@ -59,6 +63,7 @@ def build_panel() -> DocumentPanel:
     plain: dict[str, Any] = {"apply_default_css": False}
     told = gr.HTML(js_on_load="", elem_id="vm-told", **plain)
     view = gr.HTML(elem_id="vm-details", js_on_load=CLICKS, **plain)
+    quality = gr.HTML(elem_id="vm-quality", js_on_load=CLICKS, **plain)
     edited = gr.State("")
     with gr.Column(visible=False, elem_classes="vm-form") as form:
         fields = {name: gr.Textbox(elem_id=f"vm-field-{name}", max_lines=1) for name in _FIELDS}
@@ -67,7 +72,7 @@ def build_panel() -> DocumentPanel:
         with gr.Row(elem_classes="vm-buttons"):
             save = gr.Button(variant="primary", size="sm", elem_id="vm-save", min_width=80)
             cancel = gr.Button(variant="secondary", size="sm", elem_id="vm-cancel", min_width=80)
-    return DocumentPanel(view, told, form, form_hint, fields, supersedes, save, cancel, edited)
+    return DocumentPanel(view, quality, told, form, form_hint, fields, supersedes, save, cancel, edited)
 
 
 def labels(panel: DocumentPanel, language: Language) -> Update:
@@ -93,12 +98,36 @@ def shown(
     return {panel.view: details(found, documents, kb.embedder.languages, me, language) if documents else ""}
 
 
+def looked_into(panel: DocumentPanel, service: Service, chosen: str, language: Language) -> Update:
+    """The report on its reading and its likes, for those who decide about documents."""
+    me = present()
+    if not chosen or not me.may(Permission.SEE_UNPUBLISHED):
+        return {panel.quality: ""}
+    try:
+        report = service.read_quality(me, chosen)
+    except NotFound:
+        return {panel.quality: ""}
+    alike = duplicates_view(report.document, service.duplicates(me), language, decides=me.may(Permission.EDIT))
+    return {panel.quality: alike + quality_view(report, language)}
+
+
+def told_of(panel: DocumentPanel, act: Callable[[], object]) -> Update:
+    """Do it; say what went wrong, if anything did."""
+    try:
+        act()
+    except KBError as error:
+        return {panel.told: _told(str(error), good=False)}
+    return {panel.told: ""}
+
+
 def closed(panel: DocumentPanel) -> Update:
     """The form is not open, and nothing is told."""
     return {panel.form: gr.update(visible=False), panel.told: "", panel.edited: ""}
 
 
-def decided(panel: DocumentPanel, service: Service, act: str, key: str, language: Language) -> tuple[Update, str]:
+def decided(
+    panel: DocumentPanel, service: Service, adding: Adding, act: str, key: str, language: Language
+) -> tuple[Update, str]:
     """Do what a button of the panel says; what to draw, and the document that is chosen afterwards."""
     me = present()
     try:
@@ -110,16 +139,17 @@ def decided(panel: DocumentPanel, service: Service, act: str, key: str, language
             return closed(panel) | {panel.told: _told(told, good=True)}, ""
         if act == "publish":
             service.publish(me, key)
-            told = say(language, "published")
-        else:
+        elif act == "unpublish":
             service.unpublish(me, key)
-            told = say(language, "unpublished")
+        else:
+            service.keep_duplicate(me, key)
+        told = say(language, f"did_{act}")
         return closed(panel) | {panel.told: _told(told, good=True)}, key
     except KBError as error:
         return closed(panel) | {panel.told: _told(str(error), good=False)}, key
 
 
-ACTS: Final = ("edit", "remove", "publish", "unpublish")
+ACTS: Final = ("edit", "remove", "publish", "unpublish", "keep")
 
 
 def wire_panel(

@@ -16,13 +16,15 @@ from kb.access import Permission
 from kb.knowledge_base import KnowledgeBase
 from kb.service import Service
 from kb.types import Document, Language
-from ui import document
+from ui import bench, document
 from ui.adding import Adding
+from ui.bench import Bench
 from ui.document import DocumentPanel
 from ui.events import CLICKS, QUICK
 from ui.i18n import language_of, say
-from ui.library_view import ROWS, Listing, filters, progress, table
+from ui.library_view import ROWS, Listing, filters, table
 from ui.markup import safe
+from ui.progress_view import STEERED, progress
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -44,6 +46,7 @@ class LibraryTab:
     filters: gr.HTML
     documents: gr.HTML
     panel: DocumentPanel
+    bench: Bench
     chosen: gr.State
     listing: gr.State
     timer: gr.Timer
@@ -52,7 +55,7 @@ class LibraryTab:
     def all(self) -> list[Any]:
         """Every component that `labels` or `drawn` update."""
         own = [self.add, self.add_title, self.upload, self.files, self.search, self.filters, self.documents, self.timer]
-        return [*own, *self.panel.all]
+        return [*own, *self.panel.all, *self.bench.all]
 
 
 def build_library() -> LibraryTab:
@@ -65,7 +68,7 @@ def build_library() -> LibraryTab:
         upload = gr.UploadButton(
             file_count="multiple", variant="primary", elem_id="vm-upload", scale=0, min_width=150, size="md"
         )
-    files = gr.HTML(elem_id="vm-progress", **plain)
+    files = gr.HTML(elem_id="vm-progress", **clicked)
     with gr.Row(elem_classes="vm-library", equal_height=False):
         with gr.Column(scale=17, min_width=300):
             with gr.Row(elem_classes="vm-find", equal_height=False):
@@ -74,8 +77,9 @@ def build_library() -> LibraryTab:
             documents = gr.HTML(elem_id="vm-documents", **clicked)
         with gr.Column(scale=7, min_width=260, elem_classes="vm-side"):
             panel = document.build_panel()
+    test = bench.build_bench()
     timer = gr.Timer(_WATCH_S, active=False)
-    return LibraryTab(add, add_title, upload, files, search, selects, documents, panel, chosen, listing, timer)
+    return LibraryTab(add, add_title, upload, files, search, selects, documents, panel, test, chosen, listing, timer)
 
 
 def labels(tab: LibraryTab, kb: KnowledgeBase, language: Language) -> Update:
@@ -86,6 +90,7 @@ def labels(tab: LibraryTab, kb: KnowledgeBase, language: Language) -> Update:
         tab.add_title: title,
         tab.upload: gr.update(label=say(language, "add")),
         **document.labels(tab.panel, language),
+        **bench.labels(tab.bench, language),
     }
 
 
@@ -96,15 +101,15 @@ def drawn(
     me, kb = present(), service.kb
     documents = service.documents(me)
     adds = me.may(Permission.UPLOAD)
-    latest = adding.latest if adds else None
-    running = latest is not None and not latest.finished
+    latest, others = (adding.latest, adding.others()) if adds else (None, [])
+    running = bool(others) or (latest is not None and not latest.finished)
     find = say(language, "find_documents")
     return {
         tab.documents: table(documents, listing, chosen, kb.embedder.languages, language),
         tab.filters: filters(documents, listing, language) if documents else "",
         tab.search: gr.update(label=find, placeholder=find, visible=bool(documents)),
         tab.add: gr.update(visible=adds),
-        tab.files: progress(latest, language),
+        tab.files: progress(latest, others, language),
         tab.timer: gr.Timer(_REDRAW_S if running else _WATCH_S, active=running or _vectors_are_coming(kb, documents)),
         **document.shown(tab.panel, me, kb, documents, chosen, language),
     }
@@ -123,10 +128,13 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
         """A click on a document or a column, or a choice of what is listed."""
         act, _, value = str((event._data or {}).get("act", ""))[:_ACT_CHARS].partition(":")
         also: Update = {}
+        spoken = language_of(speak)
         if act == "pick":
             chosen, also = value, document.closed(tab.panel)
         elif act in document.ACTS:
-            also, chosen = document.decided(tab.panel, service, act, value, language_of(speak))
+            also, chosen = document.decided(tab.panel, service, adding, act, value, spoken)
+        elif act in STEERED and value.isdecimal():
+            also = document.told_of(tab.panel, lambda: adding.steer(present(), act, int(value)))
         elif act == "order":
             listing = listing.sorted_by(value)
         elif act == "more":
@@ -135,11 +143,9 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
             listing = replace(listing, state=value, rows=ROWS)
         elif act == "collection":
             listing = replace(listing, collection=value, rows=ROWS)
-        return (
-            drawn(tab, service, adding, chosen, listing, language_of(speak))
-            | also
-            | {tab.chosen: chosen, tab.listing: listing}
-        )
+        if act in ("pick", "keep", *document.ACTS):
+            also |= document.looked_into(tab.panel, service, chosen, spoken)
+        return drawn(tab, service, adding, chosen, listing, spoken) | also | {tab.chosen: chosen, tab.listing: listing}
 
     def found(search: str, chosen: str, listing: Listing, speak: str) -> Update:
         listing = replace(listing, search=str(search or "")[:_ACT_CHARS], rows=ROWS)
@@ -152,12 +158,13 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
     inputs: list[Any] = [tab.chosen, tab.listing, language]
     outputs = [*tab.all, tab.chosen, tab.listing]
     tab.upload.upload(uploaded, [tab.upload, *inputs], outputs, **QUICK)
-    for part in (tab.documents, tab.filters, tab.panel.view):
+    for part in (tab.files, tab.documents, tab.filters, tab.panel.view, tab.panel.quality):
         part.click(acted, inputs, outputs, **QUICK)
     tab.search.input(
         found, [tab.search, *inputs], [tab.documents, tab.listing], **QUICK | {"trigger_mode": "always_last"}
     )
     tab.timer.tick(looked, inputs, tab.all, **QUICK | {"trigger_mode": "once"})
+    bench.wire_bench(tab.bench, service, language)
     document.wire_panel(
         tab.panel,
         service,

@@ -9,7 +9,6 @@ from typing import Final, get_args
 
 from kb.access import Permission, Principal
 from kb.types import Document, DocumentState, Language
-from ui.adding import Batch, FileState
 from ui.i18n import say
 from ui.markup import page_button, safe, sure_box
 
@@ -274,34 +273,3 @@ def _size(size: int, language: Language) -> str:
     if size >= 1 << 20:
         return say(language, "megabytes", n=size / (1 << 20))
     return say(language, "kilobytes", n=max(1, size / 1024))
-
-
-def progress(batch: Batch | None, language: Language) -> str:
-    """Each file of the latest upload: a bar while it is read, then what came of it."""
-    if batch is None:
-        return ""
-    files = batch.files
-    if batch.finished:
-        counts = {status: sum(f.status == status for f in files) for status in ("added", "known", "failed")}
-        heading = say(language, "added", **counts)
-    else:
-        heading = say(language, "adding", n=len(files))
-    rows = "".join(_file(f, language) for f in files)
-    return f'<p class="vm-count" role="status">{safe(heading)}</p><ul class="vm-files">{rows}</ul>'
-
-
-def _file(file: FileState, language: Language) -> str:
-    name = f'<span class="vm-file-name">{safe(file.name)}</span>'
-    if file.status:
-        key = f"status_{file.status}"
-        values = {"pages": file.pages, "chunks": file.chunks} if file.status == "added" else {}
-        text = say(language, key, **values) + (f": {file.reason}" if file.reason else "")
-        return f'<li class="vm-file-{file.status}">{name}<span class="vm-outcome">{safe(text)}</span></li>'
-    step = safe(say(language, f"step_{file.step}"))
-    if not file.total:
-        return f'<li>{name}<span class="vm-outcome">{step}</span></li>'
-    done = safe(say(language, "progress_of", done=f"{file.done:,}", total=f"{file.total:,}"))
-    return (
-        f'<li>{name}<span class="vm-outcome">{step} · {done}</span>'
-        f'<progress max="{file.total}" value="{file.done}" aria-label="{safe(file.name)}">{done}</progress></li>'
-    )

@@ -45,6 +45,9 @@ def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, 
             { subtree: true, childList: true, attributes: true }); }"""
     )
     _upload(page, [broken, book, hostile])
+    page.get_by_role("button", name="Pause: book.pdf").click()
+    expect(page.locator("#vm-progress li").nth(1)).to_contain_text("Paused")
+    page.get_by_role("button", name="Go on: book.pdf").click()
     expect(page.locator("#vm-progress .vm-count")).to_have_text("2 added, 0 known already, 1 refused", timeout=60_000)
     rows = page.locator("#vm-progress li")
     expect(rows.nth(0)).to_contain_text("Refused: ")
@@ -91,6 +94,23 @@ def test_pages_of_a_document_can_be_looked_through(open_page: Open) -> None:
     expect(page.locator(".vm-viewer-where")).to_have_text("Page 1 of 3")
     page.click(".vm-next")
     expect(page.locator(".vm-viewer-where")).to_have_text("Page 2 of 3")
+    page.keyboard.press("Escape")
+    page.locator("#vm-quality summary", has_text="Read well: 3 pages").click()
+    page.locator("#vm-quality ul .vm-link").first.click()
+    expect(page.locator(".vm-passage").first).to_be_visible()
+    expect(page.locator(".vm-viewer-where")).to_have_text("Page 1 of 3")
+
+
+def test_search_test_tells_the_rank_of_a_passage_in_each_stage(open_page: Open) -> None:
+    page = open_page()
+    _library(page)
+    page.locator("#vm-bench > button").click()
+    page.fill("#vm-bench-question input, #vm-bench-question textarea", "contraindications of Zolvarin")
+    page.click("#vm-bench-run")
+    first = page.locator(".vm-stages tbody tr").first
+    expect(first).to_contain_text("Zolvarin handbook")
+    assert first.locator("td").first.inner_text() == "1"
+    assert 0 < float(first.locator("td").last.inner_text()) <= 1
 
 
 def test_first_start_teaches_answers_and_stops_cleanly(open_page: Open, tmp_path: Path, files: list[Path]) -> None:

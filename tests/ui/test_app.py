@@ -130,5 +130,5 @@ def test_looking_at_a_tab_never_redraws_the_conversation(base: KnowledgeBase, tm
     redraws = [event for event in config["dependencies"] if talk in event["outputs"]]
     selects = [event for event in config["dependencies"] if any(how == "select" for _, how in event["targets"])]
     assert redraws
-    assert len(selects) == 2
+    assert len(selects) >= 3
     assert not [event for event in selects if talk in event["outputs"]]

@@ -58,6 +58,13 @@ def test_every_text_is_used_somewhere() -> None:
         "hint_",
         "verdict_",
         "conflict_",
+        "did_",
+        "alike_",
+        "job_",
+        "stage_",
+        "review_",
+        "reason_",
+        "role_",
     )
     unused = [key for key in TEXTS["en"] if not re.search(f"[\"']{key}[\"']", sources) and not key.startswith(built)]
     assert unused == []

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -16,8 +17,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from kb.knowledge_base import KnowledgeBase  # noqa: E402
+from kb.settings import Settings  # noqa: E402
 from tests.browser.app_process import CHROMIUM, CHROMIUM_FLAGS, App, make_library  # noqa: E402
 from tests.browser.conftest import ask  # noqa: E402
+from train import fields  # noqa: E402
+from train.examples import Examples  # noqa: E402
 
 IMAGES = Path(__file__).parent / "images"
 DESKTOP: dict[str, Any] = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}}
@@ -43,6 +48,7 @@ def main() -> None:
         home = given.absolute() if given else Path(folder) / "home"
         if not given:
             make_library(home, [ROOT / "samples" / "documents"], embed=True)
+        make_examples(home)
         app = App(home)
         try:
             with sync_playwright() as playwright:
@@ -51,6 +57,15 @@ def main() -> None:
                 browser.close()
         finally:
             app.stop()
+
+
+def make_examples(home: Path) -> None:
+    """Something to review: what the monographs give without a model."""
+    with KnowledgeBase.open(Settings(home=home), write=True) as kb:
+        monographs = [one for one in kb.documents() if one.kind == "monographs"]
+        Examples(kb.store).add(
+            list(itertools.islice(fields.generate(kb.store, monographs, fields.FieldsReport()), 200))
+        )
 
 
 def walk(browser: Browser, url: str) -> None:
@@ -66,10 +81,13 @@ def walk(browser: Browser, url: str) -> None:
         page.keyboard.press("Escape")
         page.get_by_role("tab", name="Library").click()
         page.locator(".vm-row-button").nth(1).wait_for()
-        page.wait_for_timeout(2000)  # the table is drawn again while vectors come in; a click just then is lost
         page.locator(".vm-row-button").nth(1).click()
         page.locator(".vm-facts").wait_for()
         keep(page, f"library-desktop{suffix}")
+        page.get_by_role("tab", name="Review").click()
+        page.locator(".vm-case").wait_for()
+        page.keyboard.press("r")
+        keep(page, f"review-desktop{suffix}")
         page.context.close()
     page = opened(browser, url, PHONE)
     ask(page, CHINESE)

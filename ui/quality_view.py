@@ -35,7 +35,7 @@ def quality_view(report: ReadQuality, language: Language) -> str:
     noted = _reasons("quality_noted", ((page.number, page.note) for page in report.noted), document, language)
     return (
         f'<details class="vm-found vm-quality"><summary>{safe(summary)}</summary>'
-        f'<dl class="vm-facts">{rows}{per_page}</dl>{dropped}{noted}{_samples(report, language)}</details>'
+        f'<dl class="vm-figures">{rows}{per_page}</dl>{dropped}{noted}{_samples(report, language)}</details>'
     )
 
 

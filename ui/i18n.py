@@ -78,8 +78,8 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "library": "Library",
         "add_title": "Add documents",
         "add": "Choose files…",
-        "add_hint": "PDF, Word, EPUB, web pages, slides, workbooks, text or records (JSON, CSV); several at once; "
-        "up to {mb} MB each. "
+        "add_hint": "Drop files on this page or choose them: PDF, Word, EPUB, web pages, slides, workbooks, text or "
+        "records (JSON, CSV), up to {mb} MB each. "
         "A file that cannot be read is refused with its reason, the others go on.",
         "documents_count": "{documents} documents · {pages} pages · {chunks} passages",
         "library_empty": "Add PDFs of guidelines, labels or books, or a list of drug monographs as JSON. "
@@ -203,7 +203,8 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "library": "资料库",
         "add_title": "添加文档",
         "add": "选择文件…",
-        "add_hint": "PDF、Word、EPUB、网页、幻灯片、工作簿、文本或条目（JSON、CSV），可一次选多个，每个不超过 {mb} MB。"
+        "add_hint": "将文件拖到此页，或点击选择：PDF、Word、EPUB、网页、幻灯片、工作簿、文本或条目（JSON、CSV），"
+        "每个不超过 {mb} MB。"
         "无法读取的文件会注明原因，其余照常处理。",
         "documents_count": "{documents} 份文档 · {pages} 页 · {chunks} 个段落",
         "library_empty": "添加指南、说明书或书籍的 PDF，或 JSON 格式的药品条目。"

@@ -170,6 +170,30 @@
     wanted.click();
   });
 
+  // -- files dropped on the library are added; elsewhere they change nothing ----------------------------------------
+
+  const hasFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+  const chooser = () =>
+    document.querySelector("#vm-upload")?.offsetParent ? document.querySelector('.vm-add input[type="file"]') : null;
+  document.addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault(); // else the browser would leave the page for the file
+    event.dataTransfer.dropEffect = chooser() ? "copy" : "none";
+    document.body.classList.toggle("vm-dropping", Boolean(chooser()));
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("vm-dropping");
+  });
+  document.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    document.body.classList.remove("vm-dropping");
+    const input = chooser();
+    if (!input) return;
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
   // -- data to take away -----------------------------------------------------------------------------------------
 
   async function takeData(button) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -26,6 +27,21 @@ def _upload(page: Page, files: list[Path]) -> None:
     with page.expect_file_chooser() as chosen:
         page.click("#vm-upload")
     chosen.value.set_files(files)
+
+
+def _drop(page: Page, file: Path) -> None:
+    """Drag the file from outside onto the page."""
+    dragged = page.evaluate_handle(
+        """([name, text]) => {
+          const dragged = new DataTransfer();
+          dragged.items.add(new File([text], name));
+          return dragged;
+        }""",
+        [file.name, file.read_text()],
+    )
+    page.dispatch_event("#vm-documents", "dragover", {"dataTransfer": dragged})
+    expect(page.locator("body")).to_have_class(re.compile("vm-dropping"))
+    page.dispatch_event("#vm-documents", "drop", {"dataTransfer": dragged})
 
 
 def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, tmp_path: Path) -> None:
@@ -68,7 +84,7 @@ def test_removal_takes_two_steps(open_page: Open, tmp_path: Path) -> None:
     file.write_text("Obsoletin must be stored on the moon. " * 20)
     page = open_page()
     _library(page)
-    _upload(page, [file])
+    _drop(page, file)
     expect(page.locator("#vm-progress .vm-count")).to_contain_text("1 added", timeout=60_000)
     row = page.locator(".vm-row-button", has_text="withdrawn")
     row.click()

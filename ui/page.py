@@ -77,7 +77,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 **library.labels(library_tab, service.kb, spoken),
                 **library.drawn(library_tab, service, adding, str(document), listing, spoken),
                 review_item: gr.update(label=say(spoken, "review"), visible=reviews),
-                **review.drawn(review_tab, service, queue, spoken),
+                **(review.drawn(review_tab, service, queue, spoken) if queue.opened else {}),
             }
 
         labelled: list[Any] = [language, brand, me, ask_item, library_item, *ask_tab.labelled, *library_tab.all]

@@ -81,7 +81,7 @@ def drawn(tab: ReviewTab, service: Service, queue: Queue, language: Language, to
     if found is None and queue.skip:  # those that were skipped come again
         queue = replace(queue, skip=0)
         found = review.next(me, _selection(queue))
-    queue = replace(queue, current=found.example.id if found else "")
+    queue = replace(queue, current=found.example.id if found else "", opened=True)
     if found is None:
         shown = nothing(language, any_examples=bool(counts))
     else:

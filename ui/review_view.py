@@ -40,6 +40,8 @@ class Queue:
     skip: int = 0
     current: str = ""
     """Id of the example that is shown: a click on another, drawn before, does nothing."""
+    opened: bool = False
+    """Whether the tab was looked at: until then nothing of it is drawn."""
 
     @property
     def states(self) -> tuple[str, ...]:

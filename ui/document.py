@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import gradio as gr
 
+from ingest.reread import submit_reread
 from kb.access import Permission, Principal, require
 from kb.editions import DocumentDetails
 from kb.errors import KBError, NotFound
@@ -141,15 +142,17 @@ def decided(
             service.publish(me, key)
         elif act == "unpublish":
             service.unpublish(me, key)
-        else:
+        elif act == "keep":
             service.keep_duplicate(me, key)
+        else:
+            submit_reread(adding.queue, service.document(require(me, Permission.EDIT), key))
         told = say(language, f"did_{act}")
         return closed(panel) | {panel.told: _told(told, good=True)}, key
     except KBError as error:
         return closed(panel) | {panel.told: _told(str(error), good=False)}, key
 
 
-ACTS: Final = ("edit", "remove", "publish", "unpublish", "keep")
+ACTS: Final = ("edit", "remove", "publish", "unpublish", "reread", "keep")
 
 
 def wire_panel(

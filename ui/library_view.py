@@ -244,6 +244,8 @@ def _decisions(document: Document, me: Principal, language: Language) -> str:
         acts += button("edit", "edit_details")
     if edits and state == "ready":
         acts += button("unpublish", "unpublish")
+    if edits and state in ("draft", "ready", "superseded"):
+        acts += button("reread", "reread")
     if not me.may(Permission.REMOVE):
         return f'<div class="vm-acts">{acts}</div>' if acts else ""
     question = "remove_question_refused" if state == "failed" else "remove_question"

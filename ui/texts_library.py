@@ -60,6 +60,11 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "saved": ("Saved.", "已保存。"),
     "did_publish": ("Published: it can be found now.", "已发布，现在可以检索。"),
     "did_unpublish": ("Taken out of search; it is a draft now.", "已撤回，现为草稿。"),
+    "reread": ("Read again", "重新读取"),
+    "did_reread": (
+        "It is being read again; until that is complete the first reading is searched.",
+        "正在重新读取；完成之前仍检索原有内容。",
+    ),
     "did_keep": ("Noted: both are wanted.", "已记录：两份都保留。"),
     # How well it was read, and what is like it
     "quality_good": ("Read well: {of} pages", "读取良好：{of} 页"),

@@ -114,7 +114,8 @@ def wire_review(tab: ReviewTab, service: Service, language: gr.Radio) -> None:
         told = ""
         try:
             if act in ("state", "task", "source"):
-                queue = replace(queue, **{act: value}, skip=0)
+                wanted: dict[str, Any] = {act: value}
+                queue = replace(queue, skip=0, **wanted)
             elif act in ("accept", "save", "reject", "skip"):
                 key, _, reason = value.partition(":")
                 if key == queue.current:  # else it was decided already: a key pressed twice

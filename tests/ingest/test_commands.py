@@ -32,7 +32,7 @@ def test_json_and_exit_codes(tmp_path: Path) -> None:
     assert code == 0
     assert set(told) == {"documents", "seconds"}
     (document,) = told["documents"]  # type: ignore[misc]
-    assert set(document) == {"file", "document", "status", "pages", "chunks", "reason", "state"}
+    assert set(document) == {"file", "document", "status", "pages", "chunks", "reason", "state", "alike"}
     assert (document["status"], document["pages"], document["chunks"]) == ("added", 1, 1)
 
     (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.7 nothing")

@@ -1,5 +1,5 @@
 # Vademecum. `make run` and `make test` set up all they need; both can be run again at any time.
-.PHONY: help setup run test testsetup lint types unit browser faults screenshots lock clean
+.PHONY: help setup run test testsetup lint types unit browser faults faults-full screenshots lock clean
 .DEFAULT_GOAL := help
 
 HOME_DIR ?= indexes
@@ -8,7 +8,7 @@ PY := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help:           ## what there is to make
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup:          ## install the pinned dependencies into .venv (training packages included)
 	@scripts/install.sh train
@@ -39,8 +39,12 @@ unit:           ## the default suite: first what needs no browser, on two cores,
 browser:        ## only the browser journeys
 	@$(PY) -m pytest -m browser
 
-faults:         ## kills, full disks, corrupt files
+faults:         ## kills, full disks, corrupt files: the short form
 	@$(PY) -m pytest -m fault
+
+faults-full:    ## 200 kills, full disks, bombs and (NASTY=folder) files that are hard to read; prints their tables
+	@$(PY) -m bench.faults
+	@$(PY) -m bench.bombs $(if $(NASTY),--nasty "$(NASTY)")
 
 screenshots: testsetup   ## remake docs/images from the running app
 	@$(PY) docs/make_screenshots.py

@@ -1,5 +1,5 @@
 # Vademecum. `make run` and `make test` set up all they need; both can be run again at any time.
-.PHONY: help setup run test testsetup lint types unit browser faults faults-full screenshots lock clean
+.PHONY: help setup run test testsetup lint types unit browser faults faults-full screenshots lock clean loop
 .DEFAULT_GOAL := help
 
 HOME_DIR ?= indexes
@@ -51,6 +51,9 @@ screenshots: testsetup   ## remake docs/images from the running app
 
 clean:          ## remove the virtual environment (never the data home)
 	rm -rf .venv .mypy_cache .ruff_cache build *.egg-info
+
+loop: setup     ## monographs to a promoted small model, or the reason why not (FILES=…; HOME_DIR=…)
+	@.venv/bin/vademecum train loop $(or $(FILES),samples/documents/drug_monographs.json) --home "$(HOME_DIR)"
 
 lock:           ## remake constraints.txt from a fresh environment
 	@scripts/lock.sh

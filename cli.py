@@ -74,7 +74,7 @@ ingest.commands.register(app)
 kb.job_commands.register(app, _background)
 kb.commands.register(app, _add_files, _rechunk)
 kb.user_commands.register(app)
-train.commands.register(app)
+train.commands.register(app, _add_files)
 
 
 def main() -> None:

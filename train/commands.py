@@ -5,10 +5,11 @@ from __future__ import annotations
 import typer
 
 from train import dataset_commands, qa_commands, train_commands
+from train.loop_commands import AddFiles
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, add_files: AddFiles) -> None:
     """Mount the verbs on `app`."""
     qa_commands.register(app)
     dataset_commands.register(app)
-    train_commands.register(app)
+    train_commands.register(app, add_files)

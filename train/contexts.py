@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kb import records
-from kb.prompt_formats import ContextKind, field_text
+from kb.prompt_formats import ContextKind, field_text, split_field
 from kb.retrieve import Retriever
 from kb.store import Store
 from kb.types import Chunk, Document, Hit, QAExample, Source
@@ -33,6 +33,8 @@ class ContextPlan:
     kind: ContextKind = "passages"
     distractors: int = 3
     without_oracle: float = 0.1
+    longest: int = 0
+    """Of single fields: characters of the longest value shown, and of the longest asked for; 0: any."""
     seed: int = 0
 
 
@@ -72,6 +74,8 @@ def make_contexts(
     else:
         shown = list(record or oracles)
         pool = found
+    if plan.kind == "fields" and plan.longest:
+        pool = [hit for hit in pool if _value_length(hit) <= plan.longest]
     others = [hit for hit in pool if _is_distractor(hit, example, shown, withheld)]
     hits = ([] if withheld else shown) + _hardest(others, plan.distractors, chooser, plan.kind)
     withheld = withheld and bool(hits)  # with nothing else to show, the oracle is shown after all
@@ -86,6 +90,11 @@ def make_contexts(
 
 def _seed(seed: int, key: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{key}".encode()).digest()[:8], "big")
+
+
+def _value_length(hit: Hit) -> int:
+    field = split_field(hit.chunk.text)
+    return len(field[2] if field else hit.chunk.text)
 
 
 def _hardest(pool: Sequence[Hit], most: int, chooser: random.Random, kind: ContextKind) -> list[Hit]:

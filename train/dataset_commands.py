@@ -38,6 +38,9 @@ def build_dataset(
     ] = None,
     chat: Annotated[list[Path] | None, typer.Option(help="JSONL of general conversations to add; repeatable.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Most examples; 0: all.")] = 0,
+    longest: Annotated[
+        int, typer.Option(min=0, help="With --contexts fields: characters of the longest value shown or asked for.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="For the order of passages and what is withheld.")] = 0,
     state: States = None,
     task: Tasks = None,
@@ -58,7 +61,7 @@ def build_dataset(
             raise UsageError("--contexts is passages, fields or none; --style is app or short.")
         plan = datasets.DatasetPlan(
             selection=selection_of(base, state or ["kept", "accepted"], task, document, source, since, until),
-            contexts=ContextPlan(contexts, distractors, without_oracle, seed),  # type: ignore[arg-type]
+            contexts=ContextPlan(contexts, distractors, without_oracle, longest, seed),  # type: ignore[arg-type]
             style=style,  # type: ignore[arg-type]
             shares=(1 - validation - test, validation, test),
             mixing=_mixing(mix),

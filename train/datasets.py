@@ -141,7 +141,7 @@ def build(
         for done, example in enumerate(examples.stream(plan.selection), start=1):
             if plan.limit and writer.examples >= plan.limit:
                 break
-            if _drawn(example, rates):
+            if _drawn(example, rates) and _short_enough(example, plan.contexts):
                 writer.pend(example)
             if len(writer.pending) >= _BATCH:
                 writer.flush(store, search)
@@ -376,6 +376,11 @@ def _drawn(example: QAExample, rates: Mapping[str, float]) -> bool:
     if not example.answerable:
         rate *= rates["unanswerable"]
     return int(hashlib.sha256(f"draw/{example.id}".encode()).hexdigest()[:8], 16) / 16**8 < rate
+
+
+def _short_enough(example: QAExample, plan: ContextPlan) -> bool:
+    """Whether the field asked for is among those that a plan for small models shows."""
+    return plan.kind != "fields" or not plan.longest or len(example.answers[0]) <= plan.longest
 
 
 # -- small pieces ----------------------------------------------------------------------------------------------------

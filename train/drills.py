@@ -39,6 +39,8 @@ class DrillPlan:
     questions: int = 3
     longest: int = 80
     """Characters of the longest value."""
+    pieces: int = 24
+    """Tokens of the longest random value."""
 
 
 def drills(
@@ -64,7 +66,7 @@ def drills(
         shown = _passages(chance, drugs)
         kind = _kind(chance, plan)
         if kind != "real":
-            shown = _made_up(chance, shown, kind, pieces, values, by_name, plan.longest)
+            shown = _made_up(chance, shown, kind, pieces, values, by_name, plan)
         asked = _questions(chance, shown, names, list(by_name), plan.questions)
         texts = [f"{one.name}\n{one.field}:{one.value}" for one in shown]
         messages: list[dict[str, str]] = []
@@ -102,14 +104,14 @@ def _made_up(
     pieces: Sequence[str],
     values: Sequence[str],
     real: Mapping[str, object],
-    longest: int,
+    plan: DrillPlan,
 ) -> list[Field]:
     names: dict[str, str] = {}
     made = []
     for one in shown:
         if one.name not in names:
             names[one.name] = _random(chance, pieces, 1, 4) if kind == "random" else chance.choice(list(real))
-        value = _random(chance, pieces, 2, 24) if kind == "random" else _spliced(chance, values, longest)
+        value = _random(chance, pieces, 2, plan.pieces) if kind == "random" else _spliced(chance, values, plan.longest)
         made.append(Field(names[one.name], one.field, value))
     return made
 

@@ -1,13 +1,13 @@
-"""The verbs `train …`. Composition only."""
+"""The verbs `train …` and `models …`. Composition only."""
 
 from __future__ import annotations
 
 import typer
 
-from train import embedder_commands, run_commands, sft_commands
+from train import embedder_commands, loop_commands, model_commands, run_commands, sft_commands
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, add_files: loop_commands.AddFiles) -> None:
     """Mount the verbs on `app`."""
     train = typer.Typer(no_args_is_help=True, help="Train models on your own library; what was trained, and how.")
     train.command("sft")(sft_commands.sft)
@@ -15,4 +15,8 @@ def register(app: typer.Typer) -> None:
     train.command("runs")(run_commands.list_runs)
     train.command("cancel")(run_commands.cancel)
     embedder_commands.register(train)
+    loop_commands.register(train, add_files)
     app.add_typer(train, name="train")
+    models = typer.Typer(no_args_is_help=True, help="The models of this home: how they do, and which one answers.")
+    model_commands.register(models)
+    app.add_typer(models, name="models")

@@ -1,0 +1,363 @@
+"""From files to a promoted model in one command: library → examples → dataset → a small model from nothing → gate.
+
+Each step leaves what it made in the home and a line in the loop's file, and is skipped when that is there: a killed
+loop goes on where it was, a run within a step from its last checkpoint. The model is real (a Llama of a million
+parameters) and small enough for two cores; it is taught to read single fields, and asked the same way when it serves.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kb.access import SINGLE
+from kb.errors import KBError, StoreError, UsageError
+from kb.prompt_formats import SHORT_SYSTEM, PromptFormat, short_text, split_field
+from kb.prompts import NOT_MENTIONED
+from kb.store import Store
+from train import datasets, fields, model_folders
+from train.architecture import Size, train_tokenizer, write_new_model
+from train.contexts import ContextPlan, PassageSearch
+from train.drills import DrillPlan, Field, drills
+from train.examples import Examples, Selection
+from train.fields import TEMPLATES, FieldsReport
+from train.packing import Encoded, pack
+from train.prepare import Ready, Sft, counts, describe, prepare_sft, register
+from train.recipe import Recipe
+from train.runs import RESUMABLE, Run, Runs
+from train.templates import encode, encode_text
+
+if TYPE_CHECKING:
+    from kb.knowledge_base import KnowledgeBase
+
+FORMAT = PromptFormat("short", "fields")
+STAGES = (
+    (0.35, DrillPlan(spliced=0.2, random=0.5, questions=6, longest=30, pieces=6)),
+    (0.65, DrillPlan(spliced=0.3, random=0.25, questions=4, longest=100, pieces=16)),
+)
+"""Shares of the drills: short values with many questions about each reading teach whose field is asked for, long ones
+to copy them to their end."""
+Told = Callable[[str], None]
+_FIELDS_AT_ONCE = 400
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPlan:
+    """How big, how long. The defaults are for two cores and half an hour."""
+
+    name: str = "loop"
+    size: Size = field(default_factory=Size)
+    vocabulary: int = 4096
+    longest: int = 100
+    """Characters of the longest field that is shown or asked for."""
+    drill_tokens: int = 2_000_000
+    """Tokens of reading drills, the first part of the curriculum."""
+    text_share: float = 0.02
+    """Of the drills' tokens, how many of the monographs' plain text beside them."""
+    epochs: float = 1.0
+    """How often the dataset is seen, the second part."""
+    row: int = 512
+    rows: int = 6
+    learning_rate: float = 2e-3
+    tuning_rate: float = 1e-3
+    questions: int = 400
+    """Of the test split, that the gate asks."""
+    seed: int = 0
+    threads: int = 0
+
+
+class Loop:
+    """The loop over one home. `base` must be open for writing while the library and the dataset are made."""
+
+    def __init__(self, home: Path, plan: LoopPlan, told: Told) -> None:
+        self.home = home
+        self.plan = plan
+        self._told = told
+        self._file = home / "runs" / f"{plan.name}.loop.json"
+
+    def made(self) -> dict[str, Any]:
+        """What earlier tries have made, step by step."""
+        try:
+            return dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise StoreError(f"{self._file} cannot be read: {error}. Remove it to begin the loop anew.") from None
+
+    def note(self, **made: Any) -> None:
+        """Add to what was made."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        part = self._file.with_suffix(".part")
+        part.write_text(json.dumps({**self.made(), **made}, ensure_ascii=False, indent=1), encoding="utf-8")
+        part.rename(self._file)
+
+    # -- data ------------------------------------------------------------------------------------------------------
+
+    def data(self, base: KnowledgeBase) -> datasets.Dataset:
+        """Examples, curated, as a dataset version. Raises UsageError without monographs."""
+        made = self.made()
+        if "dataset" in made:
+            return datasets.load(self.home, *str(made["dataset"]).split("/"))
+        documents = [document for document in base.store.documents() if fields.is_monographs(document)]
+        if not documents:
+            raise UsageError("No monographs in the library: add record files of `field:value` lines first.")
+        self._told("making examples from the fields of the monographs")
+        report = FieldsReport()
+        batch = []
+        for example in fields.generate(base.store, documents, report):
+            batch.append(example)
+            if len(batch) == _FIELDS_AT_ONCE:
+                Examples(base.store).add(batch)
+                batch = []
+        Examples(base.store).add(batch)
+        self._told(f"{report.made:,} examples of {report.records:,} records; curating them")
+        curated(base, self._told)
+        self._told("building the dataset")
+        search = PassageSearch(base.store, base.retriever)
+        plan = datasets.DatasetPlan(
+            selection=Selection(states=("kept", "accepted"), generators=("fields",)),
+            contexts=ContextPlan("fields", distractors=3, longest=self.plan.longest, seed=self.plan.seed),
+            style="short",
+        )
+        built = datasets.build(base.store, self.plan.name, plan, search)
+        self.note(dataset=f"{built.name}/{built.version}")
+        return built
+
+    # -- the model -------------------------------------------------------------------------------------------------
+
+    def start(self, dataset: datasets.Dataset) -> model_folders.Model:
+        """A tokenizer and random weights that start near copying."""
+        name = f"{self.plan.name}-start"
+        if (self.home / "models" / name).is_dir():
+            return model_folders.model(self.home, name)
+        self._told("a tokenizer and a model from nothing")
+        texts = [f"{one.name}\n{one.field}:{one.value}" for one in taught_fields(dataset)]
+        if not texts:
+            raise UsageError(f"Dataset {dataset.name} shows no single fields. Build it with --contexts fields.")
+        words = [template for templates in TEMPLATES.values() for template in templates] * 20
+        words += [SHORT_SYSTEM["zh"], NOT_MENTIONED["zh"]] * 50
+        tokenizer = train_tokenizer([*texts, *words], self.plan.vocabulary, self.plan.size.context)
+        written = self.home / "runs" / f".{name}.writing"
+        parameters = write_new_model(written, tokenizer, self.plan.size, seed=self.plan.seed)
+        lineage = {
+            "kind": "start",
+            "run": "",
+            "base": {},
+            "parents": [],
+            "dataset": {"name": dataset.name, "version": dataset.version},
+            "prompt_format": str(FORMAT),
+            "result": {"parameters": parameters},
+        }
+        return model_folders.publish(self.home, name, written, lineage)
+
+    def pretrain(self, store: Store, dataset: datasets.Dataset, start: model_folders.Model) -> Run:
+        """The run over reading drills and the monographs' text."""
+        found = self._run(store, "pretrain")
+        if found is not None:
+            return found
+        from train.fit import load_tokenizer
+
+        self._told("making reading drills")
+        plan, tokenizer = self.plan, load_tokenizer(start.folder)
+        examples = list(curriculum(tokenizer, dataset, plan))
+        held = list(self._held_out(tokenizer, dataset))
+        ready = Ready(pack(examples, plan.row, "best-fit"), pack(held, plan.row, "best-fit"), True, {})
+        facts: dict[str, Any] = {
+            "template": "chat",
+            "packing": "best-fit",
+            "length": plan.row,
+            "context": plan.size.context,
+        }
+        facts["train"] = counts(ready.train, len(examples), {})
+        facts["validation"] = counts(ready.validation, len(held), {})
+        recipe = self._recipe(plan.learning_rate, 1.0)
+        base = model_folders.base_of(self.home, start.name)
+        version = (dataset.name, dataset.version, "")
+        run = describe("pretrain", f"{plan.name}-read", base, recipe, dataset=version, facts=facts, arguments={})
+        made = register(Runs(store), self.home, run, base, recipe, Ready(ready.train, ready.validation, True, facts))
+        self.note(pretrain=made.id)
+        return made
+
+    def tune(self, store: Store, dataset: datasets.Dataset, read: model_folders.Model) -> Run:
+        """The run over the dataset."""
+        found = self._run(store, "sft")
+        if found is not None:
+            return found
+        asked = Sft(
+            dataset,
+            model_folders.base_of(self.home, read.name),
+            self._recipe(self.plan.tuning_rate, self.plan.epochs),
+            name=f"{self.plan.name}-tuned",
+            length=self.plan.row,
+        )
+        made = prepare_sft(Runs(store), self.home, asked)
+        self.note(sft=made.id)
+        return made
+
+    def carried_out(self, store: Store, run: Run) -> model_folders.Model:
+        """The model of a run, training it first if that is not done. Raises KBError when it does not get there."""
+        from train.launch import carry_out
+
+        if run.state != "done":
+            self._told(f"training: {run.id}, {run.steps:,} steps")
+            run = carry_out(Runs(store), run, told=self._told, watch=_watch(self._told))
+        if run.state != "done":
+            raise KBError(f"Run {run.id} is {run.state}: {run.reason} Run the loop again to go on.")
+        return model_folders.model(self.home, run.model)
+
+    def _run(self, store: Store, step: str) -> Run | None:
+        made = self.made().get(step)
+        found = Runs(store).run(str(made)) if made else None
+        return found if found is not None and (found.state == "done" or found.state in RESUMABLE) else None
+
+    def _recipe(self, rate: float, epochs: float) -> Recipe:
+        return Recipe(
+            epochs=epochs,
+            rows=self.plan.rows,
+            learning_rate=rate,
+            warmup=0.05,
+            schedule="linear",
+            weight_decay=0.01,
+            beta2=0.98,
+            save_every=100,
+            log_every=10,
+            seed=self.plan.seed,
+            threads=self.plan.threads,
+        )
+
+    def _held_out(self, tokenizer: Any, dataset: datasets.Dataset) -> Iterator[Encoded]:
+        for number, row in enumerate(datasets.rows(dataset.validation)):
+            example = encode(tokenizer, row["messages"], "chat")
+            if len(example) <= self.plan.row:
+                yield example
+            if number >= 400:
+                return
+
+
+def curated(base: KnowledgeBase, told: Told) -> None:
+    """Keep or drop the candidates that the fields gave, by every filter that needs no model."""
+    from train.curate import (
+        CurationReport,
+        answerable_again,
+        by_quoting,
+        check_format,
+        check_grounded,
+        check_language,
+        check_leakage,
+        retrievable,
+    )
+    from train.curation import curate
+
+    filters = {
+        "format": check_format,
+        "language": check_language,
+        "leakage": check_leakage,
+        "groundedness": check_grounded,
+        "answerability": answerable_again(by_quoting(base.extractor(""))),
+        "retrievability": retrievable(PassageSearch(base.store, base.retriever), 10),
+    }
+    report = CurationReport()
+    curate(base.store, Selection(states=("candidate",), generators=("fields",)), filters, report)
+    told(f"{report.kept:,} of {report.seen:,} kept")
+
+
+def taught_fields(dataset: datasets.Dataset) -> list[Field]:
+    """The fields shown in the training split: what the model may read, and nothing of a test drug."""
+    found: dict[tuple[str, str], Field] = {}
+    for row in datasets.rows(dataset.train):
+        for text in row["metadata"].get("contexts", []):
+            split = split_field(text)
+            if split is not None:
+                found[split[:2]] = Field(*split)
+    return list(found.values())
+
+
+def curriculum(tokenizer: Any, dataset: datasets.Dataset, plan: LoopPlan) -> Iterator[Encoded]:
+    """Reading drills and a little plain text, `drill_tokens` in all."""
+    taught = taught_fields(dataset)
+    tokens = 0
+    for one in taught:
+        if tokens >= plan.text_share * plan.drill_tokens:
+            break
+        text = encode_text(tokenizer, f"{one.name}\n{one.field}:{one.value}")
+        if len(text) <= plan.row:
+            tokens += len(text)
+            yield text
+    pieces = _pieces(tokenizer)
+    for stage, (share, drill_plan) in enumerate(STAGES):
+        until = tokens + share * plan.drill_tokens
+        made = drills(
+            taught,
+            pieces,
+            replace(drill_plan, longest=min(drill_plan.longest, plan.longest)),
+            ask=_ask,
+            show=_show,
+            not_mentioned=NOT_MENTIONED["zh"],
+            seed=plan.seed + stage + 1,
+        )
+        while tokens < until:
+            drill = encode(tokenizer, next(made), "chat")
+            if len(drill) <= plan.row:
+                tokens += len(drill)
+                yield drill
+
+
+def _pieces(tokenizer: Any) -> list[str]:
+    """The tokens that random values are made of."""
+    texts = (str(tokenizer.decode([number])) for number in range(len(tokenizer)))
+    return [text for text in texts if text.strip() and "\ufffd" not in text and "<" not in text]
+
+
+def _ask(chance: random.Random, field: str, name: str) -> str:
+    return chance.choice(TEMPLATES.get(field, (f"{{name}}的{field}是什么？",))).format(name=name)
+
+
+def _show(passages: Sequence[str], question: str) -> list[dict[str, str]]:
+    return [
+        {"role": "system", "content": SHORT_SYSTEM["zh"]},
+        {"role": "user", "content": short_text(question, passages)},
+    ]
+
+
+def _watch(told: Told) -> Callable[[Any], None]:
+    return lambda progress: told(
+        f"step {progress.step:,}/{progress.steps:,}  loss {progress.loss:.3f}  {progress.left_s:,.0f} s left"
+    )
+
+
+def run_loop(
+    home: Path,
+    plan: LoopPlan,
+    opened: Callable[[bool], Any],
+    open_store: Callable[[], Any],
+    told: Told,
+) -> Mapping[str, Any]:
+    """All steps in order. `opened(write)` opens the knowledge base, `open_store()` the catalog beside an app."""
+    from train import evaluations
+
+    loop = Loop(home, plan, told)
+    with opened(True) as base:
+        dataset = loop.data(base)
+    with open_store() as store:
+        start = loop.start(dataset)
+        read = loop.carried_out(store, loop.pretrain(store, dataset, start))
+        tuned = loop.carried_out(store, loop.tune(store, dataset, read))
+    with opened(False) as base:
+        found = evaluations.evaluate(base, tuned.name, most=plan.questions, progress=_asked(told))
+    with open_store() as store:
+        kept = evaluations.Evaluations(store).add(found, SINGLE)
+        promoted = ""
+        try:
+            promoted = evaluations.promote(store, tuned.name, SINGLE, reason="make loop")[0].model
+            why = ""
+        except UsageError as error:
+            why = str(error)
+    return {"dataset": f"{dataset.name}/{dataset.version}", "evaluation": kept, "promoted": promoted, "why": why}
+
+
+def _asked(told: Told) -> Callable[[str, int, int], None]:
+    return lambda engine, done, total: told(f"{engine}: question {done} of {total}")

@@ -1,5 +1,5 @@
 # Vademecum. `make run` and `make test` set up all they need; both can be run again at any time.
-.PHONY: help setup run test testsetup lint types unit browser faults faults-full screenshots lock clean loop
+.PHONY: help setup run load test testsetup lint types unit browser faults faults-full screenshots lock clean loop
 .DEFAULT_GOAL := help
 
 HOME_DIR ?= indexes
@@ -45,6 +45,9 @@ faults:         ## kills, full disks, corrupt files: the short form
 faults-full:    ## 200 kills, full disks, bombs and (NASTY=folder) files that are hard to read; prints their tables
 	@$(PY) -m bench.faults
 	@$(PY) -m bench.bombs $(if $(NASTY),--nasty "$(NASTY)")
+
+load: setup     ## 200 askers at once, ten minutes for each engine, then a flood (SECONDS=180 for less)
+	@$(PY) -m bench.load --seconds $(or $(SECONDS),600)
 
 screenshots: testsetup   ## remake docs/images from the running app
 	@$(PY) docs/make_screenshots.py

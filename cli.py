@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import ingest.commands
+import kb.audit_commands
 import kb.commands
 import kb.job_commands
 import kb.user_commands
@@ -74,6 +75,7 @@ ingest.commands.register(app)
 kb.job_commands.register(app, _background)
 kb.commands.register(app, _add_files, _rechunk)
 kb.user_commands.register(app)
+kb.audit_commands.register(app)
 train.commands.register(app, _add_files)
 
 

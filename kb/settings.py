@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     session_idle_min: float = Field(60.0, gt=0, description="Minutes without a request that end a session.")
     session_hours: float = Field(12.0, gt=0, description="Hours that a session lasts at most.")
 
+    retention_days: int = Field(
+        0, ge=0, description="Conversations untouched and questions asked this many days ago are forgotten; 0 = never."
+    )
     api_per_minute: int = Field(
         120, ge=0, description="Requests to the API that one key or user may make in a minute; 0 = no limit."
     )

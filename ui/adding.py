@@ -22,6 +22,7 @@ from ingest.add import hash_of, spelt
 from ingest.read import ReadLimits, check_size, check_type
 from ingest.take_in import submit_file
 from kb.access import Permission, Principal, require
+from kb.conversations import Conversations
 from kb.editions import DocumentDetails
 from kb.errors import KBError
 from kb.jobs import Job, JobQueue
@@ -33,6 +34,7 @@ _log = structlog.get_logger("vademecum")
 
 _LOOK_S = 0.5  # between two looks for a newer index generation
 _WAIT_S = 0.1
+_FORGET_S = 3600.0  # between two looks for what is older than may be kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +183,17 @@ class Adding:
             path.unlink(missing_ok=True)
 
     def _look(self) -> None:
-        """Take up what the worker publishes."""
+        """Take up what the worker publishes; now and then forget what is older than may be kept."""
+        forgot = -_FORGET_S
         while not self._stopping.wait(_LOOK_S):
             self._take_up()
+            if time.monotonic() - forgot > _FORGET_S:
+                self._guarded("forgetting old questions", self._forget)
+                forgot = time.monotonic()
+
+    def _forget(self) -> None:
+        if days := self._kb.settings.retention_days:
+            Conversations(self._kb.store).purge(days)
 
     def _take_up(self) -> None:
         self._guarded("taking up the index", self._kb.refresh_index)

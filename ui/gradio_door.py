@@ -27,6 +27,7 @@ _POSTED: Final = frozenset(
 )
 _BODY_BYTES: Final = 1 << 20
 _HASH_CHARS: Final = 64
+_PATH_CHARS: Final = 500
 _HASHES: Final = 20_000
 
 
@@ -48,7 +49,9 @@ class GradioDoor:
             return
         path, reading = scope["path"], scope["method"] in ("GET", "HEAD")
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"x-gradio-server"]
-        if reading and (path in _PAGES or path.startswith(_FILES)):
+        if len(path) > _PATH_CHARS:
+            await _refused(404, "Not Found")(scope, receive, send)
+        elif reading and (path in _PAGES or path.startswith(_FILES)):
             await self._app(scope, receive, send)
         elif reading and path == "/gradio_api/queue/data":
             named = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])

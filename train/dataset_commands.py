@@ -64,7 +64,7 @@ def build_dataset(
             contexts=ContextPlan(contexts, distractors, without_oracle, longest, seed),  # type: ignore[arg-type]
             style=style,  # type: ignore[arg-type]
             shares=(1 - validation - test, validation, test),
-            mixing=_mixing(mix),
+            mixing=mixing(mix),
             unanswerable=unanswerable,
             chat_files=tuple(chat or ()),
             limit=limit,
@@ -130,7 +130,7 @@ def show_dataset(
             output.say("stale      nothing: every chunk is in the library as it was")
 
 
-def _mixing(given: list[str] | None) -> dict[str, float]:
+def mixing(given: list[str] | None) -> dict[str, float]:
     from kb.errors import UsageError
 
     shares: dict[str, float] = {}

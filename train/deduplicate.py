@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ MEANING = 0.9
 """Cosine from which they are."""
 _BANDS, _ROWS = 16, 4  # a pair at similarity 0.8 shares a band with probability 0.9998, one at 0.5 with 0.64
 _BATCH = 20_000
+_BATCH_CHARS = 4_000_000
 _PRIME = np.uint64((1 << 61) - 1)
 _SPLIT_FROM = 30_000  # vectors from which the search is split into cells
 _NEIGHBOURS = 8
@@ -96,8 +97,20 @@ def signatures(texts: Sequence[str]) -> np.ndarray:
     count = _BANDS * _ROWS
     times = generator.integers(1, 1 << 31, count, dtype=np.uint64)
     plus = generator.integers(0, 1 << 31, count, dtype=np.uint64)
-    parts = [_sign(texts[at : at + _BATCH], times, plus) for at in range(0, len(texts), _BATCH)]
+    parts = [_sign(batch, times, plus) for batch in _batches(texts)]
     return np.concatenate(parts) if parts else np.empty((0, count), np.uint32)
+
+
+def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """At most so many texts and, but for a single long one, so many characters at a time."""
+    start = size = 0
+    for at, text in enumerate(texts):
+        if at > start and (at - start >= _BATCH or size + len(text) > _BATCH_CHARS):
+            yield texts[start:at]
+            start, size = at, 0
+        size += len(text)
+    if start < len(texts):
+        yield texts[start:]
 
 
 def _sign(texts: Sequence[str], times: np.ndarray, plus: np.ndarray) -> np.ndarray:

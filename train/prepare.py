@@ -203,19 +203,28 @@ def steps_of(recipe: Recipe, rows: int) -> int:
 
 
 def register(
-    runs: Runs, home: Path, run: Run, base: Base, recipe: Recipe, ready: Ready, principal: Principal = SINGLE
+    runs: Runs,
+    home: Path,
+    run: Run,
+    base: Base,
+    recipe: Recipe,
+    ready: Ready,
+    principal: Principal = SINGLE,
+    *,
+    own_base: Path | None = None,
 ) -> Run:
-    """Put the run on record with its rows in its folder."""
+    """Put the run on record with its rows in its folder; `own_base`, a model made for it alone, is moved there."""
     made = runs.create(run, principal)
     try:
         ready.train.save(made.folder / "data" / "train")
         if len(ready.validation):
             ready.validation.save(made.folder / "data" / "validation")
-        Plan(made.id, made.kind, made.folder, base.folder, home, recipe, ready.packed, ready.facts).save()
+        if own_base:
+            own_base.rename(made.folder / "base")
+        folder = made.folder / "base" if own_base else base.folder
+        Plan(made.id, made.kind, made.folder, folder, home, recipe, ready.packed, ready.facts).save()
     except OSError as error:
-        reason = (
-            f"Its data could not be written to {made.folder}: {error.strerror}. Free disk space, then start it anew."
-        )
+        reason = f"Its data could not be written to {made.folder}: {error.strerror}. Free disk space; start it anew."
         runs.end(made.id, "failed", reason=reason)
         raise KBError(reason) from None
     return made

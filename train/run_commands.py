@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,12 @@ def open_store(home: Path | None, *, write: bool = False) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def quiet() -> None:
+    """Packages that training loads tell of kernels that they miss; none is needed."""
+    for name in ("bitsandbytes", "DeepSpeed"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def list_runs(

@@ -9,7 +9,7 @@ import typer
 
 from kb.console import SOME_FAILED, Home, Json, Output, ProgressLine, verb
 from train import recipe_options as options
-from train.run_commands import RunKey, open_store, run_json
+from train.run_commands import RunKey, open_store, quiet, run_json
 
 if TYPE_CHECKING:
     from train.runs import Progress, Run, Runs
@@ -56,6 +56,7 @@ def sft(
     from kb.errors import UsageError
 
     with verb(as_json) as output, open_store(home, write=True) as store:
+        quiet()
         from train import datasets
         from train.model_folders import base_of
         from train.prepare import Sft, prepare_sft
@@ -85,6 +86,7 @@ def sft(
 def resume(key: RunKey, detach: options.Detach = False, as_json: Json = False, home: Home = None) -> None:
     """Go on with a run that was stopped, failed or killed, from its last whole checkpoint."""
     with verb(as_json) as output, open_store(home, write=True) as store:
+        quiet()
         from train.checkpoints import newest_complete
         from train.runs import Runs
 

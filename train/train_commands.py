@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from train import embedder_commands, loop_commands, model_commands, run_commands, sft_commands
+from train import embedder_commands, loop_commands, model_commands, pretrain_commands, run_commands, sft_commands
 
 
 def register(app: typer.Typer, add_files: loop_commands.AddFiles) -> None:
     """Mount the verbs on `app`."""
     train = typer.Typer(no_args_is_help=True, help="Train models on your own library; what was trained, and how.")
+    train.command("pretrain")(pretrain_commands.pretrain)
     train.command("sft")(sft_commands.sft)
     train.command("resume")(sft_commands.resume)
     train.command("runs")(run_commands.list_runs)

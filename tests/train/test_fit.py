@@ -73,6 +73,17 @@ def test_adapters_train_and_the_base_stays(store: Store, tmp_path: Path) -> None
     assert result.held_out_loss < result.held_out_loss_before
 
 
+def test_adapters_over_four_bit_weights_train(store: Store, tmp_path: Path) -> None:
+    """On CPUs bitsandbytes wants widths of 64 and more, and layers without biases."""
+    from tests.tiny_model import save_tiny_model
+
+    _, plan = prepared(store, save_tiny_model(tmp_path / "base"), lora=Lora(4, 8, quantised=True), max_steps=12)
+    result = fit.fit(plan)
+    assert result.held_out_loss is not None
+    assert result.held_out_loss_before is not None
+    assert result.held_out_loss < result.held_out_loss_before
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

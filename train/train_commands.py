@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from train import embedder_commands, loop_commands, model_commands, pretrain_commands, run_commands, sft_commands
+from train import (
+    convert_commands,
+    embedder_commands,
+    loop_commands,
+    model_commands,
+    pretrain_commands,
+    run_commands,
+    sft_commands,
+)
 
 
 def register(app: typer.Typer, add_files: loop_commands.AddFiles) -> None:
@@ -20,4 +28,5 @@ def register(app: typer.Typer, add_files: loop_commands.AddFiles) -> None:
     app.add_typer(train, name="train")
     models = typer.Typer(no_args_is_help=True, help="The models of this home: how they do, and which one answers.")
     model_commands.register(models)
+    models.command("convert")(convert_commands.convert)
     app.add_typer(models, name="models")

@@ -115,7 +115,9 @@ def test_a_new_model_is_pretrained_with_every_token_used(base: KnowledgeBase, pa
     rows = Packed.load(run.folder / "data" / "train")
     tokens = sum(len(piece) for number in range(len(rows)) for piece in rows.row(number))
     assert tokens == facts["tokens"] == facts["trained_tokens"] == sum(facts["by_source"].values())
-    assert tokens > (len(rows) - 1) * 128 if packing == "slice" else facts["utilisation"] > 0.9
+    assert len(rows) < facts["examples"]
+    if packing == "slice":  # only the last row has room left
+        assert tokens > (len(rows) - 1) * 128
     tokenizer = fit.load_tokenizer(run.folder / "base")
     ends = sum(int((piece.tokens == tokenizer.eos_token_id).sum()) for n in range(len(rows)) for piece in rows.row(n))
     assert ends == facts["examples"]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kb import records
+from kb.drug_names import drug_names
 from kb.evidence import Calibration, Evidence, Lexicon, Text, measure, shipped_calibration
 from kb.sentences import sentence_spans
 from kb.terms import language_of
@@ -256,8 +257,8 @@ def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
     """Passages that must not answer: monographs of other drugs than the one that is asked about."""
     found = records.records(hits)
     own = [record for record in found if records.name_asked(question, record, hits)]
-    field_of_another = bool(records.asked_fields(question)) and not records.asks_for_drugs(question)
-    if not own and not field_of_another:
+    named = bool(records.asked_fields(question)) or bool(drug_names(question))
+    if not own and (not named or records.asks_for_drugs(question)):
         return frozenset()
     return frozenset(index for record in found if record not in own for index in record.indices)
 

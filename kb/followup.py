@@ -69,6 +69,7 @@ _EN_SUBJECT = re.compile(
     r"\b(?:of|about|for|with|is|are|does|do|can|take|taking|give|giving|using|use) (?:the )?(?P<subject>[A-Za-z][\w-]+)",
     re.IGNORECASE,
 )
+_TOGETHER = re.compile(r"^(?:能不能|可不可以|能|可以|可|会)?(?:不能)?[和与跟同]")
 # What may be said of any drug.
 _GENERAL = re.compile(
     r"能|可|要|会|不|吃|服用?|用|打|长期|饭前|饭后|空腹|还是|最[多少大高]|一?次|[每一]?[天日]|停药?|药|过量|多久|喝酒|酒|晚上|早上|睡前|大概|一般|到底|的"
@@ -118,6 +119,8 @@ def _joined(question: str, before: str, names: Names) -> str:
     rest = _what_changes(question, chinese)
     if rest:
         return (_changed_zh if chinese else _changed_en)(rest, question, before, own, spoken_of)
+    if chinese and spoken_of and _TOGETHER.match(question) and spoken_of[0] not in own:
+        return f"{spoken_of[0]}{question}"
     if not own and spoken_of and _lacks_subject(question):
         return f"{spoken_of[-1]}{question}" if chinese else f"{_bare(question)} of {spoken_of[-1]}?"
     return question

@@ -214,6 +214,18 @@ def test_interactions_are_answered_by_that_field_alone(question: str) -> None:
     assert [citation.quote for citation in found.citations] == ["药物相互作用:阿司匹林、甲硝唑增强其作用。"]
 
 
+def test_another_drugs_record_that_mentions_a_drug_does_not_answer_for_it() -> None:
+    """Lost: asked whether levofloxacin is for pregnant women, the answer is a line of theophylline that names it."""
+    theophylline = "甘氨茶碱钠\n别名:甘茶碱\n药物相互作用:氧氟沙星、左氧氟沙星可降低茶碱清除率，孕妇应减量。"
+    assert ask("左氧氟沙星孕妇能用吗？", record(theophylline)).abstained
+    assert ask("莫西沙星和茶碱的清除率有关吗？", record(theophylline)).abstained
+
+
+def test_whether_someone_may_take_it_asks_for_contraindications() -> None:
+    found = ask("孕妇能吃华法林吗？", record(WARFARIN))
+    assert [citation.quote for citation in found.citations] == ["禁忌证:出血倾向、孕妇。"]
+
+
 @pytest.mark.parametrize("question", ["氧氟沙星有哪些药物相互作用", "哪些药物和氧氟沙星有相互作用"])
 def test_a_missing_field_is_not_answered_with_names(question: str) -> None:
     """Lost: asked for interactions that the record does not hold, the answer lists aliases."""

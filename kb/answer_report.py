@@ -21,7 +21,7 @@ def write_answer_report(
 ) -> None:
     """Write it to `path`. The first of `runs` is the one measured, the others stand beside it. Raises UsageError."""
     main = next(iter(runs.values()))
-    head = ["", "rows", *METRICS]
+    head = ["", "rows", *(metric.replace("_", " ") for metric in METRICS)]
     tables = [Table("Answers, with 95% intervals", head, [_with_intervals(name, one) for name, one in runs.items()])]
     for title, parts in (("By language", main.by_language), ("By source", main.by_source)):
         if parts:

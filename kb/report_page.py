@@ -98,9 +98,10 @@ def _html(title: str, said: Sequence[str], tables: Sequence[Table], plots: Seque
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>'
-        "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}"
+        "body{font:16px/1.5 sans-serif;max-width:84rem;margin:2rem auto;padding:0 1rem;color:#222}"
         "table{border-collapse:collapse;margin:1rem 0;font-size:.9rem;display:block;overflow-x:auto}"
-        "th,td{border-bottom:1px solid #ccc;padding:.3rem .6rem;text-align:right}"
+        "svg{display:block;margin:1rem 0}"
+        "th,td{vertical-align:top;border-bottom:1px solid #ccc;padding:.3rem .6rem;text-align:right}"
         "th:first-child,td:first-child{text-align:left}"
         "svg{max-width:100%;height:auto}</style></head><body>"
         f"<h1>{escape(title)}</h1>"

@@ -91,7 +91,7 @@ class KnowledgeBase:
         return kb
 
     def _index_of(self, settings: Settings, embedder: Embedder) -> LocalIndex:
-        source = {"embedder": settings.embedder, "embedder_languages": settings.embedder_languages}
+        source = {name: value for name, value in settings.model_dump().items() if name.startswith("embedder")}
         return LocalIndex(self.store.home, embedder=embedder.key, dimension=embedder.dimension, source=source)
 
     def close(self) -> None:

@@ -105,6 +105,7 @@ def walk(browser: Browser, url: str) -> None:
 def opened(browser: Browser, url: str, options: dict[str, Any]) -> Page:
     """A fresh page, drawn."""
     page = browser.new_context(**options).new_page()
+    page.set_default_timeout(180_000)  # the machine may be busy
     page.goto(url)
     page.locator(".vm-empty").wait_for()
     return page

@@ -61,7 +61,7 @@ def hostile_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     model = ScriptedModel("".join(f"{payload} [1]\n\n" for payload in PAYLOADS))
     home = tmp_path_factory.mktemp("hostile") / "home"
     _fill(home)
-    running = App(home, engine="openai", openai_base_url=model.url, openai_model="m", top_k=50)
+    running = App(home, engine="openai", openai_base_url=model.url, openai_model="m", top_k=50, unsupported="mark")
     yield running
     running.stop()
     model.close()

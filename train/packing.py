@@ -1,6 +1,6 @@
 """Token sequences in, rows of a fixed size out: no token wasted, no attention across examples.
 
-Best fit (decreasing) fills rows with whole examples; slicing lays documents end to end and cuts. Either way a piece's
+Best fit fills rows with whole examples; slicing lays documents end to end and cuts. Either way a piece's
 positions begin at 0 again, from which transformers builds the block mask, so neighbours in a row never see each other.
 Models whose positions are no input (ALiBi) would see them: `packing_refusal` says so and rows hold one example each.
 """
@@ -8,7 +8,7 @@ Models whose positions are no input (ALiBi) would see them: `packing_refusal` sa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -121,30 +121,50 @@ def _joined(arrays: Sequence[np.ndarray], kind: Any) -> np.ndarray:
 
 
 def best_fit(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Rows of example numbers, longest first, each put where the least room is left (Johnson, 1973).
+    """Rows of example numbers: the longest that is left, then those of the others that fill the row best.
 
-    The rooms in use are the bits of one integer, so finding the smallest that suffices is a shift: O(n) in practice.
+    Which lengths fill it is a subset sum, whose reachable sums are the bits of one integer; a combination is used as
+    often as there are examples for it (histogram packing; Krell et al., "Efficient sequence packing without
+    cross-contamination", 2021). Plain best fit wastes 2% where most lengths are alike.
     """
+    left: dict[int, list[int]] = {}
+    for number in sorted(range(len(lengths)), key=lambda i: (lengths[i], i), reverse=True):
+        left.setdefault(lengths[number], []).append(number)  # longest first, and so the dict's keys
     rows: list[list[int]] = []
-    with_room: list[list[int]] = [[] for _ in range(size + 1)]
-    rooms = 0
-    for number in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        length = lengths[number]
-        fitting = rooms >> length << length
-        if fitting:
-            room = (fitting & -fitting).bit_length() - 1
-            row = with_room[room].pop()
-            if not with_room[room]:
-                rooms &= ~(1 << room)
-        else:
-            room, row = size, len(rows)
-            rows.append([])
-        rows[row].append(number)
-        left = room - length
-        if left:
-            with_room[left].append(row)
-            rooms |= 1 << left
+    while left:
+        longest = next(iter(left))
+        counts = {length: len(numbers) - (length == longest) for length, numbers in left.items()}
+        taken = _filling(counts, size - longest)
+        taken[longest] = taken.get(longest, 0) + 1
+        times = min(len(left[length]) // count for length, count in taken.items())
+        rows += [[left[length].pop() for length, count in taken.items() for _ in range(count)] for _ in range(times)]
+        for length in taken:
+            if not left[length]:
+                del left[length]
     return rows
+
+
+def _filling(counts: Mapping[int, int], room: int) -> dict[int, int]:
+    """How many of each length come nearest to `room` tokens."""
+    within = (1 << (room + 1)) - 1
+    sums = 1  # bit s: a sum of s tokens can be reached
+    steps: list[tuple[int, int, int]] = []
+    for length, most in counts.items():
+        count, several = min(most, room // length), 1
+        while count > 0:  # 1, 2, 4, … of them: any number is a sum of these
+            several = min(several, count)
+            steps.append((length, several, sums))
+            sums |= (sums << (length * several)) & within
+            count, several = count - several, several * 2
+        if sums >> room:
+            break
+    taken: dict[int, int] = {}
+    total = sums.bit_length() - 1
+    for length, several, before in reversed(steps):
+        if not before >> total & 1:
+            taken[length] = taken.get(length, 0) + several
+            total -= length * several
+    return taken
 
 
 def split_long(example: Encoded, size: int) -> Iterator[Encoded]:

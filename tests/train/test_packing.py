@@ -36,6 +36,8 @@ def test_best_fit_wastes_little() -> None:
     lengths = np.random.default_rng(0).integers(20, 400, 3000).tolist()
     rows = best_fit(lengths, 1024)
     assert sum(lengths) / (len(rows) * 1024) > 0.99
+    alike = np.random.default_rng(1).normal(149, 12, 1500).astype(int).tolist()  # as single fields of monographs are
+    assert sum(alike) / (len(best_fit(alike, 1024)) * 1024) > 0.99
 
 
 def test_slicing_fills_every_row_but_the_last() -> None:

@@ -52,7 +52,7 @@ class App:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
-        self._wait(started + 90)
+        self._wait(started + 200)
         self.seconds = time.monotonic() - started
 
     @property

@@ -229,7 +229,6 @@ _PLACES = [
     "/static/{}",
     "/svelte/{}",
     "/gradio_api/file={}",
-    "/gradio_api/heartbeat/{}/x",
     "/file={}",
     "/v1/{}",
 ]

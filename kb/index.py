@@ -65,6 +65,9 @@ class PassageIndex(Protocol):
         """The k chunks with the highest BM25 score; `titles` counts title and section path as a field of their own,
         `names` also looks for other names of what the question names."""
 
+    def worth(self, question: str) -> float:
+        """The summed rarity of the question's terms: what BM25 could find of it, up to a factor."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Generation:
@@ -147,6 +150,9 @@ class LocalIndex:
     def names_in(self, text: str) -> list[str]:
         """The names in a text that this library knows other names of, as they are written there."""
         return [text[found.start : found.end] for found in self._live.synonyms.find(text)]
+
+    def worth(self, question: str) -> float:
+        return sum(self.rarity(list(dict.fromkeys(self.terms(question)))[:_QUERY_TERMS]).values())
 
     def rarity(self, terms: Iterable[str]) -> dict[str, float]:
         """BM25's inverse document frequency of each term over all passages."""

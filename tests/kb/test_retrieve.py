@@ -49,6 +49,13 @@ def test_equal_scores_go_to_the_words() -> None:
     assert [candidate.number for candidate in fuse_by_rank(scored(7), scored(9))] == [9, 7]
 
 
+def test_words_that_match_next_to_nothing_leave_it_to_the_vectors() -> None:
+    """A Chinese question over English passages shares a digit with some: that is no match."""
+    dense, lexical = [Scored(1, 0.6), Scored(2, 0.3)], [Scored(3, 1.0)]
+    assert fuse(dense, lexical, 0.6)[0].number == 3
+    assert fuse(dense, lexical, 0.6, least=40.0)[0].number == 1
+
+
 def test_one_list_alone_keeps_its_order() -> None:
     assert [candidate.number for candidate in fuse([], scored(5, 3, 8))] == [5, 3, 8]
 
@@ -99,6 +106,9 @@ def test_a_question_asked_again_is_not_embedded_again() -> None:
 
         def lexical(self, question: str, k: int, *, titles: bool = True, names: bool = True) -> list[Scored]:
             return []
+
+        def worth(self, question: str) -> float:
+            return 0.0
 
     embedder = Counting()
     retriever = Retriever(None, Nothing(), embedder)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from kb.types import Language
-from ui import texts_ask, texts_library, texts_login, texts_review
+from ui import texts_ask, texts_library, texts_login, texts_models, texts_review
 
 LANGUAGES: Final[tuple[tuple[str, Language], ...]] = (("中文", "zh"), ("English", "en"))
 
@@ -273,7 +273,7 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
 }
 
 for _key, (_english, _chinese) in (
-    texts_ask.TEXTS | texts_library.TEXTS | texts_login.TEXTS | texts_review.TEXTS
+    texts_ask.TEXTS | texts_library.TEXTS | texts_login.TEXTS | texts_review.TEXTS | texts_models.TEXTS
 ).items():
     TEXTS["en"][_key], TEXTS["zh"][_key] = _english, _chinese
 

@@ -15,7 +15,7 @@ import gradio as gr
 from kb.access import SINGLE, Permission
 from kb.service import Service
 from kb.types import Language
-from ui import ask, library, review, scope
+from ui import ask, library, models, review, scope
 from ui.adding import Adding
 from ui.events import QUICK
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
@@ -59,6 +59,8 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 library_tab = library.build_library()
             with gr.Tab(say(first, "review"), id="review", visible=False) as review_item:
                 review_tab = review.build_review()
+            with gr.Tab(say(first, "models"), id="models", visible=False) as models_item:
+                models_tab = models.build_models()
 
         def relabel(
             chosen: str, exchanges: ask.Exchanges, document: str, listing: Listing, queue: Queue, *narrow: object
@@ -78,10 +80,12 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 **library.drawn(library_tab, service, adding, str(document), listing, spoken),
                 review_item: gr.update(label=say(spoken, "review"), visible=reviews),
                 **(review.drawn(review_tab, service, queue, spoken) if queue.opened else {}),
+                models_item: gr.update(label=say(spoken, "models"), visible=present().may(Permission.TRAIN)),
+                **models.drawn(models_tab, service, spoken),
             }
 
         labelled: list[Any] = [language, brand, me, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
-        labelled += [review_item, *review_tab.all]
+        labelled += [review_item, *review_tab.all, models_item, *models_tab.all]
         inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing, review_tab.queue]
         inputs += ask_tab.scope.inputs
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **QUICK)
@@ -110,6 +114,10 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             review_tab.all,
             **QUICK,
         )
+        models_item.select(
+            lambda chosen: models.drawn(models_tab, service, language_of(chosen)), [language], models_tab.all, **QUICK
+        )
+        models.wire_models(models_tab, service, language)
         review.wire_review(review_tab, service, language)
         ask.wire_ask(ask_tab, service, language, tabs)
         library.wire_library(library_tab, service, adding, language)

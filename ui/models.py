@@ -1,0 +1,125 @@
+"""The tab *Models*: training runs with their curves, models with their evaluations, which one answers. For admins.
+
+train.evaluations and kb.promotions decide and keep the record; ui.models_view draws. Each event checks anew who asks,
+because anyone signed in can post any event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from kb.access import Permission, require
+from kb.errors import KBError
+from kb.promotions import Promotions
+from kb.service import Service
+from kb.types import Language
+from train import evaluations, model_folders
+from train.runs import Runs
+from ui.events import CLICKS, QUICK
+from ui.i18n import language_of, say
+from ui.markup import safe
+from ui.models_view import models_view, runs_view
+from ui.who import present
+
+Update = dict[Any, Any]
+_RUNS = 12
+_POINTS = 120
+_CHARS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsTab:
+    """The components that the page relabels or wires to others."""
+
+    refresh: gr.HTML
+    told: gr.HTML
+    models: gr.HTML
+    runs_box: gr.Accordion
+    runs: gr.HTML
+
+    @property
+    def all(self) -> list[Any]:
+        """Every component that `drawn` updates."""
+        return [self.refresh, self.told, self.models, self.runs_box, self.runs]
+
+
+def build_models() -> ModelsTab:
+    """Lay the tab out."""
+    clicked: dict[str, Any] = {"js_on_load": CLICKS, "apply_default_css": False}
+    with gr.Column(elem_id="vm-models"):
+        refresh = gr.HTML(elem_id="vm-models-refresh", **clicked)
+        told = gr.HTML(elem_id="vm-models-told", js_on_load="", apply_default_css=False)
+        models = gr.HTML(elem_id="vm-models-list", **clicked)
+        with gr.Accordion(open=True, elem_classes="vm-fold") as runs_box:
+            runs = gr.HTML(elem_id="vm-runs", **clicked)
+    return ModelsTab(refresh, told, models, runs_box, runs)
+
+
+def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") -> Update:
+    """The tab for those who may train; nothing of it for others."""
+    me = present()
+    if not me.may(Permission.TRAIN):
+        return {part: gr.update() for part in tab.all}
+    store = service.kb.store
+    runs = Runs(store)
+    found = [(run, runs.metrics(run, most=_POINTS)) for run in runs.runs(limit=_RUNS)]
+    kept = evaluations.Evaluations(store)
+    listed = [
+        (model, next(iter(kept.of(model.name, hash=model.hash)), None)) for model in model_folders.models(store.home)
+    ]
+    words = safe(say(language, "models_refresh"))
+    return {
+        tab.refresh: f'<button type="button" class="vm-button" data-act="refresh">{words}</button>',
+        tab.told: told,
+        tab.models: models_view(
+            listed,
+            Promotions(store).current().model,
+            service.kb.serving.problem,
+            may_promote=me.may(Permission.PROMOTE),
+            language=language,
+        ),
+        tab.runs_box: gr.update(label=say(language, "runs_title", n=len(found))),
+        tab.runs: runs_view(found, may_train=True, language=language),
+    }
+
+
+def wire_models(tab: ModelsTab, service: Service, language: gr.Radio) -> None:
+    """Connect the tab's events."""
+
+    def acted(speak: str, event: gr.EventData) -> Update:
+        """A promotion, a rollback, a run to stop, or only a fresh look."""
+        spoken, data = language_of(speak), event._data or {}
+        act = str(data.get("act", ""))[:_CHARS]
+        given = data.get("fields")
+        reason = str(given.get(act, ""))[:_CHARS] if isinstance(given, dict) else ""
+        try:
+            told = _done(service, act, reason, spoken)
+        except KBError as error:
+            told = f'<p class="vm-notice" role="alert">{safe(error)}</p>'
+        return drawn(tab, service, spoken, told)
+
+    for part in (tab.refresh, tab.models, tab.runs):
+        part.click(acted, [language], tab.all, **QUICK)
+
+
+def _done(service: Service, act: str, reason: str, language: Language) -> str:
+    """Do it; what is told. Raises KBError."""
+    me, store = present(), service.kb.store
+    verb, _, key = act.partition(":")
+    if verb == "promote":
+        made, _ = evaluations.promote(store, key, me, reason=reason, override=reason)
+        return _good(say(language, "models_promoted", name=made.model))
+    if verb == "rollback":
+        now = Promotions(store).roll_back(reason, me).model
+        return _good(say(language, "models_rolled_back", name=now or say(language, "models_settings_engine")))
+    if verb == "cancel":
+        require(me, Permission.TRAIN)
+        Runs(store).cancel(key)
+    return ""
+
+
+def _good(text: str) -> str:
+    return f'<p class="vm-told-good" role="status">{safe(text)}</p>'

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -232,8 +231,3 @@ def _result(runs: Runs, run: Run, outcome: Outcome) -> dict[str, Any]:
         "seconds": round(now.seconds, 1),
         **told,
     }
-
-
-def forget_data(run: Run) -> None:
-    """Drop the packed rows of a run that is done; they can be made again from its dataset."""
-    shutil.rmtree(run.folder / "data", ignore_errors=True)

@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kb import records
 from kb.calibrate import Judged
 from kb.evaluate_answers import AnswerRow, Outcome, passages_of, score, withheld
 from kb.types import Answer, Finished, Hit
@@ -48,17 +47,17 @@ class ContextLibrary:
         self._page = {text: number for number, text in enumerate(passages_of(rows), start=1)}
         self._withheld = dict(zip((row.id for row in rows), withheld(rows), strict=True))
 
-    def hits(self, row: AnswerRow, *, alone: bool = False) -> list[Hit]:
+    def hits(self, row: AnswerRow, *, alone: bool = False, quotes_only: bool = False) -> list[Hit]:
         """The passages for the answer to a row."""
         if alone:
             page = self._page[row.context or ""]
             return [Hit(chunk, self._document, 1.0) for chunk in self._kb.store.chunks_on_page(self._document.id, page)]
         taken = self._withheld[row.id] if not row.answerable else frozenset[str]()
         if not taken:
-            return self._kb.passages(row.question)
+            return self._kb.passages(row.question, quotes_only=quotes_only)
         pages = {self._page[text] for text in taken}
         found = [hit for hit in self._kb.search(row.question, _DEEP) if pages.isdisjoint(hit.chunk.pages)]
-        return records.complete(row.question, found[: self._kb.settings.top_k], self._kb.store.chunks_on_page)
+        return self._kb.completed(row.question, found[: self._kb.settings.top_k], quotes_only=quotes_only)
 
 
 @contextmanager
@@ -83,7 +82,7 @@ def library_of(
 def judge_rows(kb: KnowledgeBase, rows: Sequence[AnswerRow], library: ContextLibrary | None) -> Iterator[Judged]:
     """The evidence for each row in turn; where a monograph's field decides, whether that answers."""
     for row in rows:
-        hits = library.hits(row) if library else kb.passages(row.question)
+        hits = library.hits(row, quotes_only=True) if library else kb.passages(row.question, quotes_only=True)
         extractor = kb.extractor(row.question)
         evidence = extractor.weigh(row.question, hits)
         answered = evidence is None and not extractor.extract(row.question, hits).abstained

@@ -207,14 +207,14 @@ def evaluate_retrieval(
                 _measure(output, kb, rows, None, report_to)
             return
         with tempfile.TemporaryDirectory(prefix="vademecum-evaluate-") as folder:
-            ids, records = _passage_records(passages, Path(folder))
+            ids, records = passage_records(passages, Path(folder))
             settings = _settings(Path(folder) / "home")
             with KnowledgeBase.open(settings, write=True) as kb:
                 add_files(kb, [records])
                 _measure(output, kb, rows, ids, report_to)
 
 
-def _passage_records(passages: Path, folder: Path) -> tuple[list[str], Path]:
+def passage_records(passages: Path, folder: Path) -> tuple[list[str], Path]:
     """Write the passages as a record file; returns their ids in record order, and the file."""
     from kb.errors import UsageError
     from kb.evaluate import read_rows

@@ -151,9 +151,12 @@ class Extractor:
         self._calibration = calibration or shipped_calibration().for_embedder("")
 
     def extract(self, question: str, hits: Sequence[Hit]) -> Answer:
-        """The extractive answer. Abstained answers keep all hits as the nearest passages."""
+        """The extractive answer. Abstained answers keep all hits as the nearest passages.
+
+        Neighbours of hits are left out: what was found is what the evidence to answer is calibrated on.
+        """
         language = language_of(question)
-        found = list(hits)
+        found = [hit for hit in hits if not hit.beside]
         answer = _from_records(question, language, found)
         if answer is not None and (not answer.abstained or all(map(records.is_record, found))):
             return answer
@@ -191,7 +194,7 @@ class Extractor:
 
     def weigh(self, question: str, hits: Sequence[Hit]) -> Evidence | None:
         """The evidence that decides whether to answer; None where a monograph's field decides, or without a lexicon."""
-        found = list(hits)
+        found = [hit for hit in hits if not hit.beside]
         answer = _from_records(question, language_of(question), found)
         if answer is not None and (not answer.abstained or all(map(records.is_record, found))):
             return None

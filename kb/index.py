@@ -65,8 +65,8 @@ class PassageIndex(Protocol):
         """The k chunks with the highest BM25 score; `titles` counts title and section path as a field of their own,
         `names` also looks for other names of what the question names."""
 
-    def worth(self, question: str) -> float:
-        """The summed rarity of the question's terms: what BM25 could find of it, up to a factor."""
+    def question_rarity(self, question: str) -> dict[str, float]:
+        """Each of the question's terms and its rarity; their sum is what BM25 could find of it, up to a factor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,8 @@ class LocalIndex:
         """The names in a text that this library knows other names of, as they are written there."""
         return [text[found.start : found.end] for found in self._live.synonyms.find(text)]
 
-    def worth(self, question: str) -> float:
-        return sum(self.rarity(list(dict.fromkeys(self.terms(question)))[:_QUERY_TERMS]).values())
+    def question_rarity(self, question: str) -> dict[str, float]:
+        return self.rarity(list(dict.fromkeys(self.terms(question)))[:_QUERY_TERMS])
 
     def rarity(self, terms: Iterable[str]) -> dict[str, float]:
         """BM25's inverse document frequency of each term over all passages."""

@@ -151,15 +151,22 @@ class KnowledgeBase:
             thinks=self.settings.thinks,
             timeout_s=self.settings.model_timeout_s,
         )
-        hits = self.passages(plan.search, scope) if plan.search else []
+        hits = self.passages(plan.search, scope, quotes_only=quotes_only) if plan.search else []
         yield from self.answer_from(question, hits, history, plan, quotes_only=quotes_only)
 
-    def passages(self, question: str, scope: Scope | None = None) -> list[Hit]:
-        """What an answer is made from: the best passages, monographs asked about completed."""
-        from kb import records
+    def passages(self, question: str, scope: Scope | None = None, *, quotes_only: bool = False) -> list[Hit]:
+        """What an answer is made from: the best passages and what belongs to them."""
+        return self.completed(question, self.search(question, self.settings.top_k, scope), quotes_only=quotes_only)
 
-        found = self.search(question, self.settings.top_k, scope)
-        return records.complete(question, found, self.store.chunks_on_page)
+    def completed(self, question: str, found: Sequence[Hit], *, quotes_only: bool = False) -> list[Hit]:
+        """These passages, monographs asked about completed; before a model, the passages beside them too."""
+        from kb import records
+        from kb.neighbours import with_neighbours
+
+        hits = records.complete(question, found, self.store.chunks_on_page)
+        if quotes_only or not self.settings.neighbour_tokens or self.model is None:
+            return hits
+        return with_neighbours(hits, self.store.chunks_around, self.settings.neighbour_tokens)
 
     def answer_from(
         self,

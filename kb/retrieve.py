@@ -45,6 +45,8 @@ class Candidate:
     score: float
     dense_rank: int | None
     lexical_rank: int | None
+    cosine: float = 0.0
+    words: float = 0.0
 
 
 def fuse(
@@ -86,7 +88,12 @@ def _ranked(dense: Sequence[Scored], lexical: Sequence[Scored], scores: Mapping[
     """Best score first; ties go to the better lexical rank, then to the older chunk."""
     dense_rank = {one.number: rank for rank, one in enumerate(dense, start=1)}
     lexical_rank = {one.number: rank for rank, one in enumerate(lexical, start=1)}
-    candidates = [Candidate(n, score, dense_rank.get(n), lexical_rank.get(n)) for n, score in scores.items()]
+    cosine = {one.number: one.score for one in dense}
+    words = {one.number: one.score / (lexical[0].score or 1.0) for one in lexical}
+    candidates = [
+        Candidate(n, score, dense_rank.get(n), lexical_rank.get(n), cosine.get(n, 0.0), words.get(n, 0.0))
+        for n, score in scores.items()
+    ]
     return sorted(candidates, key=lambda c: (-c.score, c.lexical_rank or DEPTH + 1, c.number))
 
 
@@ -169,7 +176,9 @@ class Retriever:
     def _fused(self, question: str, dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
         if not dense or self._embedder.grades(language_of(question)):
             return fuse(dense, lexical)
-        return fuse(dense, lexical, LEXICAL_WEIGHT_COARSE, LEAST_MATCH * self._index.worth(question))
+        return fuse(
+            dense, lexical, LEXICAL_WEIGHT_COARSE, LEAST_MATCH * sum(self._index.question_rarity(question).values())
+        )
 
     def stages(self, question: str, k: int = 50) -> dict[str, list[Hit]]:
         """What each stage would find, k hits each: words alone, with titles, with other names too ('lexical');
@@ -218,7 +227,17 @@ class Retriever:
                 if chunk is None or document is None:
                     continue
                 if document.id in allowed if allowed is not None else document.state == "ready":
-                    hits.append(Hit(chunk, document, candidate.score, candidate.dense_rank, candidate.lexical_rank))
+                    hits.append(
+                        Hit(
+                            chunk,
+                            document,
+                            candidate.score,
+                            candidate.dense_rank,
+                            candidate.lexical_rank,
+                            candidate.cosine,
+                            candidate.words,
+                        )
+                    )
             if len(hits) >= k:
                 break
         return hits[:k]

@@ -131,6 +131,13 @@ class Settings(BaseSettings):
     )
 
     top_k: int = Field(8, ge=1, le=50, description="Passages given to the answer.")
+    neighbour_tokens: int = Field(
+        440,
+        ge=0,
+        le=8192,
+        description="Most tokens of passages beside those found, in the same section, that a model is shown as well; "
+        "0 = none. The extractive engine quotes from what was found alone.",
+    )
     chunk_tokens: int = Field(220, ge=64, le=2048, description="Largest passage, in embedder tokens.")
     max_question_chars: int = Field(4000, ge=100, description="Longest question accepted.")
 

@@ -208,6 +208,14 @@ class Store:
         with self.reading() as connection:
             return [chunk_of(row) for row in connection.execute(query.order_by(chunks.c.position))]
 
+    def chunks_around(self, document: str, position: int) -> list[Chunk]:
+        """The chunk at this position of the document, with the one before and the one after, as far as there are."""
+        query = sa.select(chunks).where(
+            chunks.c.document == document, chunks.c.position.between(position - 1, position + 1)
+        )
+        with self.reading() as connection:
+            return [chunk_of(row) for row in connection.execute(query.order_by(chunks.c.position))]
+
     def chunk_numbers(self) -> np.ndarray:
         """Numbers of the chunks of published and superseded documents, ascending, int64 of shape (n,)."""
         return self._numbers(_published(sa.select(chunks.c.number)).order_by(chunks.c.number))

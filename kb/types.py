@@ -187,6 +187,12 @@ class Hit:
     score: float
     dense_rank: int | None = None
     lexical_rank: int | None = None
+    cosine: float = 0.0
+    """To the question; 0 if the dense list did not hold it."""
+    words: float = 0.0
+    """BM25 over the best passage's; 0 if the lexical list did not hold it."""
+    beside: bool = False
+    """Not found itself, but next to one that was (kb.neighbours)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,8 @@ def test_a_question_asked_again_is_not_embedded_again() -> None:
         def lexical(self, question: str, k: int, *, titles: bool = True, names: bool = True) -> list[Scored]:
             return []
 
-        def worth(self, question: str) -> float:
-            return 0.0
+        def question_rarity(self, question: str) -> dict[str, float]:
+            return {}
 
     embedder = Counting()
     retriever = Retriever(None, Nothing(), embedder)  # type: ignore[arg-type]

@@ -38,6 +38,8 @@ class Progress:
     step: Step
     done: int
     total: int
+    left_s: float | None = None
+    """Estimated from the step's rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +228,4 @@ class _Run:
 
     def _tell(self, file: str, job: Job) -> None:
         if self._progress and job.step in ("read", "chunk", "store", "embed"):
-            self._progress(Progress(file, job.step, job.done, job.total))  # type: ignore[arg-type]
+            self._progress(Progress(file, job.step, job.done, job.total, job.left_s))  # type: ignore[arg-type]

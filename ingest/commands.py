@@ -12,8 +12,10 @@ from kb.console import SOME_FAILED, Home, Json, ProgressLine, verb
 
 if TYPE_CHECKING:
     from ingest.add import Added, Progress
+    from kb.jobs import Job
 
 _DOING = {"read": "reading", "chunk": "cutting into passages", "store": "storing", "embed": "computing vectors"}
+_SOON_S = 5.0
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +87,11 @@ def reread(
     with verb(as_json) as output, opened(home, write=True) as base:
         line = ProgressLine()
         found = base.document(document)
-        job = reread_here(base, found, lambda job: line.show(f"{job.step} {job.done:,} of {job.total:,}"))
+
+        def show(job: Job) -> None:
+            line.show(f"{job.step} {job.done:,} of {job.total:,}{_left(job.left_s)}")
+
+        job = reread_here(base, found, show)
         line.close()
         output.result = {"document": document_json(base.document(found.id)), "state": job.state, "reason": job.reason}
         if job.state == "done":
@@ -98,7 +104,14 @@ def reread(
 def _shown(step: Progress) -> str:
     name = f" {Path(step.file).name}" if step.file else ""
     count = f": {step.done:,} of {step.total:,}" if step.total > 1 else ""
-    return f"{_DOING[step.step]}{name}{count}"
+    return f"{_DOING[step.step]}{name}{count}{_left(step.left_s)}"
+
+
+def _left(seconds: float | None) -> str:
+    """How long a step will take still; nothing if that is not known, or soon over."""
+    if seconds is None or seconds < _SOON_S:
+        return ""
+    return f", about {seconds / 60:,.0f} min left" if seconds >= 100 else f", about {seconds:,.0f} s left"
 
 
 def _told(result: Added) -> str:

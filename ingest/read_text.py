@@ -29,6 +29,7 @@ _TEXT_READER = "text/1"
 _RECORD_READER = "records/2"
 _PART = 3000
 _PART_MOST = 6000
+_LINE_MOST = 2_000_000  # characters: a thick book that was saved without a single line break
 _LABEL_LONGEST = 80
 _NAME_LONGEST = 40
 _HEADING = re.compile(r"#{1,6}\s|第[一二三四五六七八九十百千零〇\d]+[章节篇卷]|<[^<>\s]{1,4}>|Chapter\s", re.IGNORECASE)
@@ -144,6 +145,10 @@ def _parts(text: str, limits: ReadLimits) -> Iterator[Page]:
                 yield _part(number, first, at - 1, part, limits)
             part, size, first = [], 0, at
         for piece in _pieces(line):
+            if part and size + len(piece) > _PART_MOST:  # only within a line that is longer than a part
+                number += 1
+                yield _part(number, first, at, part, limits)
+                part, size, first = [], 0, at
             part.append(piece)
             size += len(piece) + 1
     if any(x.strip() for x in part):
@@ -154,6 +159,11 @@ def _lines(text: str) -> Iterator[tuple[int, bool, str]]:
     """(number, whether a form feed stands before it, text) of each line; a form feed within a line parts it."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n")
     for number, line in enumerate(plain.split("\n"), start=1):
+        if len(line) > _LINE_MOST:
+            raise ReadError(
+                f"has {len(line):,} characters in line {number:,}, more than a line of text for people has "
+                f"({_LINE_MOST:,}): save it with line breaks and add it again"
+            )
         for i, piece in enumerate(line.split("\f")):
             if piece or not i:
                 yield number, i > 0 or (not piece and "\f" in line), piece
@@ -161,12 +171,14 @@ def _lines(text: str) -> Iterator[tuple[int, bool, str]]:
 
 def _pieces(line: str) -> Iterator[str]:
     """The line itself; a line longer than a part (a file without line breaks) in pieces that end at sentences."""
-    while len(line) > _PART_MOST:
-        cut = max(line.rfind(mark, _PART // 2, _PART) + len(mark) for mark in ("。", "！", "？", ". ", "; ", "；"))
-        cut = cut if cut > _PART // 2 else max(line.rfind(" ", _PART // 2, _PART) + 1, _PART // 2)
-        yield line[:cut]
-        line = line[cut:]
-    yield line
+    start = 0
+    while len(line) - start > _PART_MOST:
+        least, most = start + _PART // 2, start + _PART
+        cut = max(line.rfind(mark, least, most) + len(mark) for mark in ("。", "！", "？", ". ", "; ", "；"))
+        cut = cut if cut > least else max(line.rfind(" ", least, most) + 1, least)
+        yield line[start:cut]
+        start = cut
+    yield line[start:]
 
 
 def _part(number: int, first: int, last: int, lines: list[str], limits: ReadLimits) -> Page:

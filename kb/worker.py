@@ -57,6 +57,7 @@ class RunningJob:
         self._lost: LeaseLost | None = None
         self._step = ""
         self._reported = self._looked = -1e9
+        self._since, self._from = 0.0, 0
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -69,10 +70,15 @@ class RunningJob:
         """
         now = time.monotonic()
         if step != self._step or now - self._reported >= _REPORT_S or done == total:
-            self._wanted = self._queue.report(self._lease, step, done, total, begins=step != self._step)
+            begins = step != self._step
+            self._wanted = self._queue.report(self._lease, step, done, total, begins=begins)
             self._step, self._reported = step, now
+            if begins:
+                self._since, self._from = now, done
         if self._watch:
-            self._watch(replace(self.job, step=step, done=done, total=total))
+            gone = done - self._from
+            left = (total - done) * (now - self._since) / gone if gone > 0 and done < total else None
+            self._watch(replace(self.job, step=step, done=done, total=total, left_s=left))
         self.check()
         if may_yield and self._gives_way and now - self._looked >= _YIELD_S:
             self._looked = now

@@ -8,7 +8,8 @@ from pathlib import Path
 import typer
 from typer.testing import CliRunner
 
-from ingest.commands import register
+from ingest.add import Progress
+from ingest.commands import _shown, register
 
 app = typer.Typer()
 register(app)
@@ -43,3 +44,9 @@ def test_json_and_exit_codes(tmp_path: Path) -> None:
     code, told = run(str(good), "--issued", "soon", "--home", home)
     assert code == 2
     assert "2024-05" in str(told["error"])
+
+
+def test_progress_says_how_long_it_will_take() -> None:
+    assert _shown(Progress("a/book.pdf", "read", 3, 20, 34.4)) == "reading book.pdf: 3 of 20, about 34 s left"
+    assert _shown(Progress("book.pdf", "read", 3, 2000, 3599.0)).endswith("3 of 2,000, about 60 min left")
+    assert _shown(Progress("", "embed", 3, 20, 1.0)) == "computing vectors: 3 of 20"

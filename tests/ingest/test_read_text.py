@@ -78,6 +78,18 @@ def test_a_long_text_is_parted_where_it_can_be_found_again(tmp_path: Path) -> No
     assert lines == text.split("\n")
 
 
+def test_a_book_without_line_breaks_has_parts_too_and_an_absurd_line_is_refused(tmp_path: Path) -> None:
+    """Lost: one page of a million characters, all but the first of them beyond the limit of a page."""
+    text = "".join(f"第{n}种药每次{n}mg，每天两次。" for n in range(2000))
+    _, pages, _ = events_of(put(tmp_path, "a.txt", text.encode()))
+    assert len(pages) > 4
+    assert all(len(page.text) <= 6100 for page in pages)
+    assert {page.label for page in pages} == {"1–1"}
+    assert "".join(line.text for page in pages for line in page.lines) == text
+    with pytest.raises(ReadError, match=r"3,000,000 characters in line 2,.*line breaks"):
+        list(read(put(tmp_path, "b.txt", b"A line.\n" + b"ab" * 1_500_000), LIMITS))
+
+
 def test_form_feeds_are_page_breaks(tmp_path: Path) -> None:
     _, pages, _ = events_of(put(tmp_path, "a.txt", b"one\ftwo\n\fthree"))
     assert [page.text.strip() for page in pages] == ["one", "two", "three"]

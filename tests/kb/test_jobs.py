@@ -150,6 +150,24 @@ def test_a_big_job_gives_way_to_a_small_one_and_goes_on(store: Store, monkeypatc
     assert all(job.state == "done" for job in queue.jobs())
 
 
+def test_who_waits_for_a_job_is_told_how_long_it_will_take(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("kb.worker.time.monotonic", clock)
+    queue, told = JobQueue(store), list[float | None]()
+
+    def read(job: RunningJob) -> Mapping[str, Any]:
+        for page in (101, 102, 104, 110):  # gone on with at page 101: the rate counts from there
+            job.report("read", page, 110)
+            clock.now += 10
+        return {}
+
+    queue.submit("add", "book", {})
+    lease = queue.claim("1")
+    assert lease is not None
+    Worker(queue, {"add": read}).run_one(lease, watch=lambda job: told.append(job.left_s))
+    assert told == [None, 80, 40, None]
+
+
 def test_every_end_of_a_job_is_noted_with_its_reason(store: Store) -> None:
     queue = JobQueue(store)
 

@@ -103,6 +103,7 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     ),
     (re.compile(r"为什么|為什麼|为何|為何|原因|\bwhy\b|\bcauses?\b|\breasons?\b", re.IGNORECASE), _REASON),
 )
+_HOW = re.compile(r"\bhow (?:often|long|large|high|old|far)\b", re.IGNORECASE)  # asks, and names nothing
 # What is counted in 多少盐, 几种类型: of two sentences the one that names it is worth more. Units name nothing.
 _COUNTED = re.compile(rf"(?:多少|几[种类个])(?:的)?([{_CJK}]{{1,4}})(?:[？?。，,]|$)")
 # Captions, lead-ins and cross-references say where something stands, not what it is.
@@ -227,9 +228,8 @@ class Extractor:
         passages = [Text(hits[index].chunk.text, contexts[index]) for index in searched]
         sentences = [Text(candidate.text, contexts[candidate.quote.index]) for candidate in candidates]
         calls = [shows for asks, shows in _CALLS if asks.search(question)]
-        return measure(
-            language_of(question), _ZH_STOP.sub(" ", question), passages, sentences, cosines, self._lexicon, calls
-        )
+        asked = _HOW.sub(" ", _ZH_STOP.sub(" ", question))
+        return measure(language_of(question), asked, passages, sentences, cosines, self._lexicon, calls)
 
 
 def question_terms(question: str) -> list[str]:

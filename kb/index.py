@@ -154,11 +154,11 @@ class LocalIndex:
     def question_rarity(self, question: str) -> dict[str, float]:
         return self.rarity(list(dict.fromkeys(self.terms(question)))[:_QUERY_TERMS])
 
-    def rarity(self, terms: Iterable[str]) -> dict[str, float]:
-        """BM25's inverse document frequency of each term over all passages."""
+    def rarity(self, terms: Iterable[str], *, at_least: int = 0) -> dict[str, float]:
+        """BM25's inverse document frequency of each term over all passages, or as if there were `at_least` so many."""
         index = self._live.lexical
         searcher = index.searcher() if index is not None else None
-        n = len(self._live.numbers)
+        n = max(len(self._live.numbers), at_least)
         found = {term: searcher.doc_freq("text", term) if searcher else 0 for term in terms}
         return {term: math.log(1 + (n - count + 0.5) / (count + 0.5)) for term, count in found.items()}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
@@ -46,6 +46,7 @@ Progress = Callable[[int, int], None]
 
 _EMBED_BATCH = 256  # chunks embedded between two commits
 _PUBLISH_EVERY_S = 5.0  # at most this often while vectors trickle in
+_FEW_PASSAGES = 200  # the calibration was fitted on libraries of hundreds and more
 
 
 class KnowledgeBase:
@@ -211,11 +212,15 @@ class KnowledgeBase:
             newer = following.get(newer.id)
         return newer if newer is not None and newer.state == "ready" else None
 
+    def _rarity(self, terms: Iterable[str]) -> Mapping[str, float]:
+        """How rare words are, for judging evidence. In a library of few passages every absent word would seem rare."""
+        return self.index.rarity(terms, at_least=_FEW_PASSAGES)
+
     def extractor(self, question: str) -> Extractor:
         """The extractive engine, with what the library knows of words and the embedder of meaning."""
         from kb.extract import Extractor
 
-        return Extractor(self.similarity(question), Lexicon(self.index.terms, self.index.rarity), self.calibration)
+        return Extractor(self.similarity(question), Lexicon(self.index.terms, self._rarity), self.calibration)
 
     def similarity(self, question: str) -> Similarity | None:
         """How near sentences are to a question in meaning; None where the embedder does not know its language."""

@@ -81,7 +81,9 @@ def model_app(tmp_path_factory: pytest.TempPathFactory, files: list[Path]) -> It
     model = ScriptedModel()
     home = tmp_path_factory.mktemp("model") / "home"
     make_library(home, files)
-    running = App(home, engine="openai", openai_base_url=model.url, openai_model="m", model_timeout_s=20)
+    running = App(
+        home, engine="openai", openai_base_url=model.url, openai_model="m", model_timeout_s=20, unsupported="mark"
+    )
     yield running
     running.stop()
     model.close()

@@ -46,9 +46,9 @@ class ScriptedModel:
                     for start in range(0, len(hostile), 7):
                         self.piece(hostile[start : start + 7])
                 else:
-                    self.piece("Something first [1] ")
+                    self.piece("Something first [1]. ")
                     while not closed.wait(0.1):
-                        self.piece("drip ")
+                        self.piece("Drip drip. ")
                 self.piece("", "stop")
                 self.wfile.write(b"data: [DONE]\n\n")
 

@@ -140,7 +140,7 @@ def test_stop_ends_a_slow_answer_and_leaves_the_page_usable(open_page: Open, mod
     page = open_page(model_app.url)
     page.fill("#vm-question textarea", "Tell me slowly about the contraindications of Zolvarin")
     page.click("#vm-send")
-    expect(page.locator(".vm-text")).to_contain_text("drip drip")
+    expect(page.locator(".vm-text")).to_contain_text("Drip drip")
     page.click("#vm-stop")
     expect(page.locator(".vm-stopped")).to_contain_text("incomplete")
     page.wait_for_timeout(1500)  # one last piece may have been on its way when the button was pressed

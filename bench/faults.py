@@ -328,7 +328,7 @@ def full_disks(folder: Path, sizes: int, seed: int, *, show: Say = print) -> Tal
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table; exit code 1 if there are faults."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--sizes", type=int, default=16)
@@ -348,6 +348,8 @@ def main() -> None:
         print(f"\nacknowledged documents: {acknowledged}; faults: {len(faults)}")
         for text in faults:
             print(f"- {text}")
+        if faults:
+            raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from transformers.utils import logging
 from kb.batching import Batcher, Ticket, Words
 from kb.errors import UsageError
 from kb.model_failures import ModelFailure
-from kb.prompt_formats import APP, PromptFormat, marks_for
+from kb.prompt_formats import APP, PromptFormat, ShortMarks
 
 _ROLES = {"system": "System", "human": "User", "ai": "Assistant"}
 _CHAT_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -84,18 +84,18 @@ class LocalModel(BaseChatModel):
             raise ModelFailure("too long", self.name or "", f"{len(ids)} of {self.prompt_tokens} tokens")
         stops = (*self.stops, *(stop or ()), *(() if self._tokenizer.chat_template else PLAIN_STOPS))
         ticket = self._batcher.submit(ids, self.max_new_tokens)
-        said: list[str] = []
+        marks = ShortMarks(messages) if self.prompt_format.style == "short" else None
         try:
             for text in until(self._pieces(ticket), stops):
-                said.append(text)
-                yield ChatGenerationChunk(message=AIMessageChunk(content=text))
+                if shown := marks.feed(text) if marks else text:
+                    yield ChatGenerationChunk(message=AIMessageChunk(content=shown))
         finally:
             ticket.cancel()
         if ticket.error is not None:
             what = f"{type(ticket.error).__name__}: {ticket.error}"
             raise ModelFailure("broke", self.name or "", what) from ticket.error
-        if self.prompt_format.style == "short" and (marks := marks_for("".join(said), messages)):
-            yield ChatGenerationChunk(message=AIMessageChunk(content=marks))
+        if marks and (rest := marks.close()):
+            yield ChatGenerationChunk(message=AIMessageChunk(content=rest))
         cut_short = not ticket.ended and ticket.made >= self.max_new_tokens
         yield ChatGenerationChunk(
             message=AIMessageChunk(content=""),

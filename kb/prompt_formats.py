@@ -3,7 +3,7 @@
 A model tuned on one wording answers badly in another, and a small one not at all, so the format a model was trained
 with travels in its lineage and is used to ask it. `app` is kb.prompts, whose passages the model cites itself. `short`
 is for models too small for a page of rules: single fields of monographs and the question, no marks; the passage that
-holds the answer word for word is cited for it (`marks_for`).
+holds a sentence word for word is cited for it (`ShortMarks`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from kb import records
 from kb.errors import UsageError
 from kb.prompts import Prompt, fit_prompt, harmless
+from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Hit, Language, Turn
 
@@ -97,21 +98,61 @@ def short_text(question: str, passages: Sequence[str]) -> str:
     return "\n".join([*(f"[{n}] {text}" for n, text in enumerate(passages, 1)), question])
 
 
-def marks_for(answer: str, messages: Sequence[BaseMessage]) -> str:
-    """The marks that a short-format answer is due: of each passage shown that holds a part of it word for word.
+class ShortMarks:
+    """Puts the marks into a short-format answer as it comes: behind each sentence, of the passage that holds it.
 
-    First the whole answer is looked for, then its lines; an answer that stands nowhere gets no mark.
+    The model itself cites nothing. A sentence earns a mark by standing word for word in a passage it was shown, after
+    the sentences before it. While several passages hold the same words these are held back until one remains. A
+    sentence that stands nowhere gets none.
     """
-    shown = _shown(messages)
-    said = _plain(answer)
-    if not said or not shown:
-        return ""
-    for n, text in shown:
-        if said in _plain(text):
-            return f" [{n}]"
-    lines = [_plain(line) for line in answer.splitlines() if _plain(line)]
-    found = [next((n for n, text in shown if line in _plain(text)), 0) for line in lines]
-    return "" if 0 in found else " " + "".join(f"[{n}]" for n in dict.fromkeys(found))
+
+    def __init__(self, messages: Sequence[BaseMessage]) -> None:
+        self._passages = [(n, _plain(text)) for n, text in _shown(messages)]
+        self._held = ""
+        self._run = ""  # what was said so far of the passage under way, without spaces
+
+    def feed(self, piece: str) -> str:
+        """What can be shown now."""
+        self._held += piece
+        return self._read(final=False)
+
+    def close(self) -> str:
+        """The rest, when the answer has ended."""
+        return self._read(final=True)
+
+    def _read(self, *, final: bool) -> str:
+        ends = [end for _, end in sentence_spans(self._held)]
+        if not final:
+            ends = ends[:-1]  # the last one may go on
+        shown: list[str] = []
+        pending: list[str] = []
+        holding: list[int] = []
+        begin = done = 0
+        for end in ends:
+            sentence = self._held[begin:end]
+            holders = self._holders(self._run + _plain("".join([*pending, sentence])))
+            if not holders:
+                shown += _marked(pending, holding)
+                pending, done, self._run = [], begin, ""
+                holders = self._holders(_plain(sentence))
+            pending.append(sentence)
+            holding, begin = holders, end
+            if len(holders) < 2:
+                self._run = self._run + _plain("".join(pending)) if holders else ""
+                shown += _marked(pending, holders)
+                pending, done = [], end
+        if final:
+            shown += [*_marked(pending, holding), self._held[begin:]]
+            done = len(self._held)
+        self._held = self._held[done:]
+        return "".join(shown)
+
+    def _holders(self, text: str) -> list[int]:
+        return [n for n, passage in self._passages if text and text in passage]
+
+
+def _marked(sentences: Sequence[str], holders: Sequence[int]) -> list[str]:
+    return [f"{sentence} [{holders[0]}]" if holders else sentence for sentence in sentences]
 
 
 def _shown(messages: Sequence[BaseMessage]) -> list[tuple[int, str]]:

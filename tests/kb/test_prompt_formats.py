@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from kb.errors import UsageError
-from kb.prompt_formats import PromptFormat, format_of, marks_for, single_fields, word
+from kb.prompt_formats import PromptFormat, ShortMarks, format_of, single_fields, word
+from kb.prompts import Prompt
+from kb.testing import make_hit
 from kb.types import Chunk, Document, Hit, Span
 
 DRUGS = Document("d", "d", "drugs.json", "drugs", "monographs", 1, "ready", language="zh")
@@ -41,10 +43,27 @@ def test_an_answer_is_cited_by_the_passage_that_holds_it() -> None:
     form = PromptFormat("short", "fields")
     prompt = word("奥古蛋白的用法用量是什么？", HITS, (), form, count=lambda _: 10, limit=100)
     assert str(prompt.messages[1].content).startswith("[1] 奥古蛋白\n用法用量:肌注：每次4mg。\n[2] ")
-    assert marks_for("肌注：每次4mg。", prompt.messages) == " [2]"
-    assert marks_for("口服：每次10～20mg，每天3次。", prompt.messages) == " [1]"
-    assert marks_for("静脉滴注：每次900mg。", prompt.messages) == ""
-    assert marks_for("", prompt.messages) == ""
+    assert marked("肌注：每次4mg。", prompt) == "肌注：每次4mg。 [2]"
+    assert marked("口服：每次10～20mg，每天3次。", prompt) == "口服：每次10～20mg，每天3次。 [1]"
+    assert marked("静脉滴注：每次900mg。", prompt) == "静脉滴注：每次900mg。"
+    assert marked("", prompt) == ""
+
+
+def test_every_sentence_of_an_answer_carries_its_mark_and_the_right_one() -> None:
+    """Lost: all but the last sentence stand uncited, or a sentence that two drugs share is cited from the other one."""
+    hits = [
+        make_hit("甲药\n用法用量:口服。每次5mg。一日3次。"),
+        make_hit("乙药\n用法用量:口服。每次9mg。一日3次。"),
+    ]
+    prompt = word("乙药的用法用量？", hits, (), PromptFormat("short", "passages"), count=lambda _: 10, limit=100)
+    assert marked("口服。每次9mg。一日3次。", prompt) == "口服。 [2]每次9mg。 [2]一日3次。 [2]"
+    assert marked("口服。每次7mg。一日3次。", prompt) == "口服。 [1]每次7mg。一日3次。 [1]"
+    assert marked("口服", prompt) == "口服 [1]"
+
+
+def marked(answer: str, prompt: Prompt) -> str:
+    marks = ShortMarks(prompt.messages)
+    return "".join(marks.feed(character) for character in answer) + marks.close()
 
 
 def test_passages_are_left_out_until_the_prompt_fits() -> None:

@@ -20,6 +20,8 @@ import numpy as np
 from kb.embed import Embedder
 from kb.errors import QuestionError
 from kb.index import PassageIndex, Scored
+from kb.rerank import DEPTH as RERANKED
+from kb.rerank import Weights, rerank, shipped
 from kb.store import Store
 from kb.terms import language_of, storable
 from kb.types import Hit, Scope
@@ -148,7 +150,9 @@ def check_question(question: str, limit: int) -> str:
 class Retriever:
     """Finds passages. Holds nothing of its own: store, index and embedder are passed in."""
 
-    def __init__(self, store: Store, index: PassageIndex, embedder: Embedder) -> None:
+    def __init__(self, store: Store, index: PassageIndex, embedder: Embedder, weights: Weights | None = None) -> None:
+        """`weights` of the order after fusion; None: the shipped ones."""
+        self._weights = weights or shipped()
         self._store = store
         self._index = index
         self._embedder = embedder
@@ -164,10 +168,21 @@ class Retriever:
         depth = DEPTH
         while True:
             candidates = self.candidates(question, depth)
-            hits = diversify(self.hits(candidates, 2 * k, allowed), k)
+            hits = diversify(self._ordered(question, candidates, k, allowed), k)
             if len(hits) >= k or len(candidates) < depth or not (allowed is None or allowed):
                 return hits
             depth *= _DEEPER
+
+    def _ordered(
+        self, question: str, candidates: Sequence[Candidate], k: int, allowed: frozenset[str] | None = None
+    ) -> list[Hit]:
+        """Twice as many hits as asked for, put in their last order where that helps the question's language."""
+        if language_of(question) not in self._weights.on:
+            return self.hits(candidates, 2 * k, allowed)
+        return self._reranked(question, self.hits(candidates, max(2 * k, RERANKED), allowed))
+
+    def _reranked(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
+        return rerank(question, self._index.question_rarity(question), hits, self._weights)
 
     def candidates(self, question: str, depth: int = DEPTH) -> list[Candidate]:
         """The fused candidates, before they are looked up in the store."""
@@ -182,7 +197,8 @@ class Retriever:
 
     def stages(self, question: str, k: int = 50) -> dict[str, list[Hit]]:
         """What each stage would find, k hits each: words alone, with titles, with other names too ('lexical');
-        vectors alone; both by rank ('rrf') and by score ('fused'); copies last ('diverse', the whole)."""
+        vectors alone; both by rank ('rrf') and by score ('fused'), that put in a new order ('reranked', whether or not
+        the search of this language uses it); copies last ('diverse', the whole)."""
         dense, lexical = self._dense(question), self._index.lexical(question, DEPTH)
         fused = self._fused(question, dense, lexical)
         runs = {
@@ -194,7 +210,8 @@ class Retriever:
             "words": fuse([], self._index.lexical(question, DEPTH, titles=False, names=False)),
         }
         found = {name: self.hits(run, k) for name, run in runs.items()}
-        return {WHOLE: diversify(self.hits(fused, 2 * k), k)} | found
+        whole = diversify(self._ordered(question, fused, k), k)
+        return {WHOLE: whole, "reranked": self._reranked(question, found["fused"])} | found
 
     def _dense(self, question: str, depth: int = DEPTH) -> list[Scored]:
         if not self._embedder.knows(language_of(question)):

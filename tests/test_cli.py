@@ -224,5 +224,5 @@ def test_evaluation_over_a_throw_away_library(home: Path, tmp_path: Path) -> Non
     result = run_json("evaluate", "retrieval", str(questions), "--passages", str(passages), home=home)
     assert result["n"] == 2
     assert result["recall@5"] == result["mrr@10"] == 1.0
-    assert set(result["stages"]) >= {"fused", "rrf", "dense", "lexical", "titles", "words"}
+    assert set(result["stages"]) >= {"reranked", "fused", "rrf", "dense", "lexical", "titles", "words"}
     assert result["by_source"]["zh"]["n"] == 1

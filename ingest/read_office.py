@@ -128,10 +128,11 @@ def read_xlsx(path: Path, limits: ReadLimits) -> Reading:
     parts: list[Part] = []
     notes: list[str] = []
     try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-        for sheet in book.worksheets:
-            if sheet.sheet_state == "visible":
-                parts += _sheet(sheet, notes)
+        with path.open("rb") as file:  # by its path openpyxl would refuse it: originals are kept without a suffix
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            for sheet in book.worksheets:
+                if sheet.sheet_state == "visible":
+                    parts += _sheet(sheet, notes)
     except (InvalidFileException, KeyError, ValueError, TypeError, IndexError, AttributeError, OSError) as error:
         raise ReadError(f"is damaged: it cannot be read as XLSX ({str(error)[:80]})") from None
     pages, _ = pages_of(parts, SHEETS_READER, limits.page_chars)

@@ -25,7 +25,7 @@ except OSError as error:
     routed = error.errno
 app = App(Path(sys.argv[1]) / "home")
 try:
-    with httpx.Client(base_url=app.url, timeout=120) as client:
+    with httpx.Client(base_url=app.url, timeout=300) as client:
         files = {"file": ("guide.txt", b"The starting dose of zolvarin is 500 mg twice a day, given with meals. " * 8)}
         job = client.post("/api/documents", files=files).json()["files"][0]["job"]
         while client.get(f"/api/jobs/{job}").json()["job"]["state"] in ("queued", "running"):
@@ -46,6 +46,7 @@ finally:
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(900)
 def test_all_works_where_there_is_no_route(tmp_path: Path) -> None:
     if not shutil.which("unshare") or subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode:
         pytest.fail("This machine allows no network namespace (unshare -rn).")
@@ -56,7 +57,7 @@ def test_all_works_where_there_is_no_route(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from ingest import take_in as module
@@ -20,6 +22,7 @@ from kb.quality import read_quality
 from kb.settings import Settings
 from kb.store import Store
 from kb.testing import HashEmbedder
+from tests.ingest.office_files import docx, epub, paragraph, pptx
 from tests.ingest.tiny_pdf import Sheet, Text, lines, pdf
 
 
@@ -92,6 +95,30 @@ def test_good_bad_and_known_files_each_get_their_result(base: Base, files: Path)
     assert states == {"a.pdf": "ready", "b.pdf": "failed", "d.json": "ready", "f.pdf": "failed", "h.md": "ready"}
     assert base.published >= 1  # once more for each 2 s that a slow machine takes
     assert base.embedded == 1
+
+
+def test_every_format_is_read_from_its_nameless_original(base: Base, files: Path) -> None:
+    """Lost once: all workbooks, whose reader refused the library's copy because it has no suffix."""
+    said = "Zolvarin is given as 5 mg each day."
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    book.active.append(["Drug", "Dose"])
+    book.active.append(["Zolvarin", said])
+    book.save(files / "a.xlsx")
+    docx(files / "b.docx", paragraph(said))
+    pptx(files / "c.pptx", [("Zolvarin", said)])
+    epub(files / "d.epub", [f"<p>{said}</p>"])
+    (files / "e.html").write_text(f"<html><body><p>{said} {said}</p></body></html>")
+    (files / "f.csv").write_text(f"name,text\nZolvarin,{said}\n")
+    (files / "g.jsonl").write_text(json.dumps({"title": "Zolvarin", "text": f"Doses: {said}"}) + "\n")
+    (files / "h.md").write_text(f"# Zolvarin\n\n{said}\n")
+    (files / "i.txt.gz").write_bytes(gzip.compress(f"{said}\nNo more than that.\n".encode()))
+    (files / "j.tsv").write_text(f"name\ttext\nZolvarin\t{said} {said} {said}\n")
+    results = add(base, files)
+    assert [(Path(one.file).name, one.reason) for one in results if one.status != "added"] == []
+    assert len(results) == 10
+    for one in results:
+        assert any(said in chunk.text for chunk in base.store.chunks(one.document)), one.file
 
 
 def test_adding_again_changes_nothing_and_says_so(base: Base, files: Path) -> None:

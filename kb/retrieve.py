@@ -28,7 +28,7 @@ from kb.types import Hit, Scope
 
 LEXICAL_WEIGHT = 0.4  # best of 0.3–0.7 on the English development sets, flat around it (docs/measurements.md)
 LEXICAL_WEIGHT_COARSE = 0.6  # for questions whose cosines are those of a table of tokens: best on the Chinese sets
-LEAST_MATCH = 0.12  # of a question's rarity: 95 in 100 Chinese questions find more in Chinese text, 5 in English
+LEAST_MATCH = 0.12  # of a question's rarity: 95 in 100 find more in text of their language, 5 in that of the other
 RRF_CONSTANT = 60  # the authors' own
 WHOLE = "diverse"
 """The stage that all others lead to: what search gives."""
@@ -189,11 +189,11 @@ class Retriever:
         return self._fused(question, self._dense(question, depth), self._index.lexical(question, depth))
 
     def _fused(self, question: str, dense: Sequence[Scored], lexical: Sequence[Scored]) -> list[Candidate]:
-        if not dense or self._embedder.grades(language_of(question)):
+        if not dense:
             return fuse(dense, lexical)
-        return fuse(
-            dense, lexical, LEXICAL_WEIGHT_COARSE, LEAST_MATCH * sum(self._index.question_rarity(question).values())
-        )
+        weight = LEXICAL_WEIGHT if self._embedder.grades(language_of(question)) else LEXICAL_WEIGHT_COARSE
+        worth = sum(self._index.question_rarity(question).values())
+        return fuse(dense, lexical, weight, LEAST_MATCH * worth)
 
     def stages(self, question: str, k: int = 50) -> dict[str, list[Hit]]:
         """What each stage would find, k hits each: words alone, with titles, with other names too ('lexical');

@@ -56,6 +56,24 @@ def test_words_that_match_next_to_nothing_leave_it_to_the_vectors() -> None:
     assert fuse(dense, lexical, 0.6, least=40.0)[0].number == 1
 
 
+@pytest.mark.parametrize("question", ["a rare word", "生僻的词"])
+def test_either_language_leaves_poor_matches_to_the_vectors(question: str) -> None:
+    """An English question over Chinese passages shares an abbreviation with some: that is no match either."""
+
+    class Poor:
+        def dense(self, vector: np.ndarray, k: int) -> list[Scored]:
+            return [Scored(1, 0.6), Scored(2, 0.3)]
+
+        def lexical(self, question: str, k: int, *, titles: bool = True, names: bool = True) -> list[Scored]:
+            return [Scored(3, 1.0)]
+
+        def question_rarity(self, question: str) -> dict[str, float]:
+            return {"rare": 100.0, "word": 100.0}
+
+    retriever = Retriever(None, Poor(), HashEmbedder())  # type: ignore[arg-type]
+    assert retriever.candidates(question)[0].number == 1
+
+
 def test_one_list_alone_keeps_its_order() -> None:
     assert [candidate.number for candidate in fuse([], scored(5, 3, 8))] == [5, 3, 8]
 

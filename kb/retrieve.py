@@ -28,7 +28,7 @@ from kb.types import Hit, Scope
 
 LEXICAL_WEIGHT = 0.4  # best of 0.3–0.7 on the English development sets, flat around it (docs/measurements.md)
 LEXICAL_WEIGHT_COARSE = 0.6  # for questions whose cosines are those of a table of tokens: best on the Chinese sets
-LEAST_MATCH = 0.12  # of a question's rarity: 95 in 100 find more in text of their language, 5 in that of the other
+LEAST_MATCH = 0.12  # of a question's rarity: most find more in text of their language, less in that of the other
 RRF_CONSTANT = 60  # the authors' own
 WHOLE = "diverse"
 """The stage that all others lead to: what search gives."""

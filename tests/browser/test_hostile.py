@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from kb.knowledge_base import KnowledgeBase
 from kb.settings import Settings
+from kb.statements import MARKED
 from kb.types import Chunk, Document, Line, Span
 from kb.types import Page as StoredPage
 from tests.browser.app_process import App
@@ -79,8 +80,11 @@ def _harmless(page: Page) -> None:
 
 
 def _shown(page: Page, place: str) -> str:
-    """What is written there, without white space, so that line breaks do not matter."""
-    return "".join(str(page.locator(place).evaluate("e => e.textContent")).split())
+    """What is written there, without white space, and without remarks on support, which may stand between two lines."""
+    shown = "".join(str(page.locator(place).evaluate("e => e.textContent")).split())
+    for remark in MARKED.values():
+        shown = shown.replace("".join(remark.split()), "")
+    return shown
 
 
 def _missing(shown: str, mark: str = "[1]") -> list[str]:

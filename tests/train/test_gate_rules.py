@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+
 import pytest
 
 from kb.types import Answer
-from train.gate import Margins, Verdict, decide
+from train import model_report
+from train.evaluations import Evaluation
+from train.gate import Margins, Verdict, decide, verdict_json
 from train.leaks import Leaks, Memory
-from train.measure import Scores, refuses, rouge_l
+from train.measure import Scores, json_of, refuses, rouge_l
 
 CLEAN = Leaks(())
 
@@ -91,3 +96,31 @@ def test_a_refusal_is_known_in_both_languages() -> None:
     assert refuses(said("I cannot help with that."))
     assert refuses(said("", abstained=True))
     assert not refuses(said("注射胰岛素 300 单位。"))
+
+
+def test_the_page_of_an_evaluation_shows_scores_differences_and_verdict(tmp_path: Path) -> None:
+    """Lost: an evaluation of an hour ends in an error when its page is drawn."""
+    candidate, serving = scores("new <b>", right=50), scores("serving", right=30, answered_wrongly=1)
+    found = decide(candidate, serving, None, CLEAN, Margins())
+    report = {
+        "model": "new",
+        "hash": "0" * 16,
+        "prompt_format": "short/fields",
+        "dataset": "drugs/1",
+        "questions": {"test": 100, "own": 0, "harmful": 24},
+        "serving": {"model": "", "hash": "", "engine": "serving"},
+        "scores": {"candidate": json_of(candidate), "serving": json_of(serving)},
+        "verdict": verdict_json(found),
+        "leaks": asdict(CLEAN),
+        "margins": asdict(Margins()),
+        "examples": [{"question": "Q<i>", "right": ["A"], "candidate": "A", "serving": ""}],
+    }
+    kept = Evaluation(
+        "new", "0" * 16, "drugs/1", found.passed, report, at="2026-11-26T00:00:00+00:00", id="evaluation-1"
+    )
+    model_report.write(kept, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") >= 2
+    assert "+0.333" in page  # F1 50 of 60 less 30 of 60
+    assert "Q<i>" not in page
+    assert "better than serving" in model_report.markdown(kept)

@@ -6,6 +6,7 @@ The recipes, losses and checkpoints of one undisturbed process are in tests/trai
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,11 +95,17 @@ def test_its_processes_end_with_the_one_that_records_it(store: Store, tmp_path: 
     assert runs.run(run.id).state == "interrupted"
 
 
-def test_a_hostfile_starts_them_through_deepspeeds_launcher(store: Store, tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="no ssh here")
+def test_a_hostfile_goes_to_deepspeeds_launcher_which_names_a_host_it_cannot_reach(
+    store: Store, tmp_path: Path
+) -> None:
+    """Lost: a run over several machines hangs, or does not say which one is missing. (No `.invalid` resolves.)"""
     hosts = tmp_path / "hosts"
-    hosts.write_text("localhost slots=2\n")
+    hosts.write_text("vademecum-node.invalid slots=2\n")
     run, _ = prepared(store, tmp_path / "base", max_steps=3, zero=2, devices=2, hostfile=str(hosts))
-    done(Runs(store), run)
+    ended = launch.carry_out(Runs(store), run)
+    assert ended.state == "failed"
+    assert "host=vademecum-node.invalid was not reachable via ssh" in ended.reason
 
 
 def _rank(run: Run, rank: int) -> int:

@@ -21,7 +21,7 @@ run: setup      ## start the app on http://127.0.0.1:7860; loads the sample libr
 test: testsetup lint types unit   ## set up and run everything that CI runs by default
 
 testsetup:
-	@scripts/install.sh train,dev
+	@scripts/install.sh train,qlora,dev
 	@scripts/install_chromium.sh
 
 lint:           ## ruff and the import contracts

@@ -7,7 +7,7 @@ trap 'rm -rf "$fresh"' EXIT
 "${PYTHON:-python3}" -m venv "$fresh"
 torch=$(grep '^torch==' constraints.txt)
 "$fresh/bin/python" -m pip install --quiet "$torch"
-"$fresh/bin/python" -m pip install --quiet -c <(echo "$torch") ".[train,dev,bench]"
+"$fresh/bin/python" -m pip install --quiet -c <(echo "$torch") ".[train,qlora,dev,bench]"
 {
     echo '# Every dependency, pinned. Remade by `make lock` from a fresh environment.'
     echo "$torch"

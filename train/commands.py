@@ -10,6 +10,6 @@ from train.loop_commands import AddFiles
 
 def register(app: typer.Typer, add_files: AddFiles) -> None:
     """Mount the verbs on `app`."""
-    qa_commands.register(app)
-    dataset_commands.register(app)
+    qa = qa_commands.register(app)
+    dataset_commands.register(app, qa)
     train_commands.register(app, add_files)

@@ -11,13 +11,14 @@ from kb.console import Home, Json, ProgressLine, verb
 from train.verbs import Documents, Generators, Since, States, Tasks, Until, opened, selection_of
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the verbs on `app`."""
+def register(*families: typer.Typer) -> None:
+    """Mount `datasets` on each: it is a family of its own and stands with the examples it is built from, in `qa`."""
     datasets = typer.Typer(no_args_is_help=True, help="Versioned, immutable datasets of training examples.")
     datasets.command("build")(build_dataset)
     datasets.command("list")(list_datasets)
     datasets.command("show")(show_dataset)
-    app.add_typer(datasets, name="datasets")
+    for family in families:
+        family.add_typer(datasets, name="datasets")
 
 
 def build_dataset(

@@ -26,8 +26,8 @@ from train.verbs import (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Mount the verbs on `app`."""
+def register(app: typer.Typer) -> typer.Typer:
+    """Mount the verbs on `app`; returns their family."""
     qa = typer.Typer(no_args_is_help=True, help="Training examples from the library: generate, curate, review, export.")
     qa.command("tasks")(list_tasks)
     generate_commands.register(qa)
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     qa.command("list")(list_examples)
     qa.command("export")(export_examples)
     app.add_typer(qa, name="qa")
+    return qa
 
 
 def list_tasks(

@@ -77,7 +77,10 @@ def _check_quantised(zero: int) -> None:
     from importlib.util import find_spec
 
     if find_spec("bitsandbytes") is None:
-        raise UsageError("QLoRA needs the package bitsandbytes, which is not installed. Use --lora.")
+        raise UsageError(
+            "QLoRA needs the package bitsandbytes, which is not installed. Install the extra 'qlora' "
+            "(docs/training.md), or use --lora."
+        )
     if zero == 3:
         raise UsageError("4-bit weights are not sharded by ZeRO-3. Use --zero 2 with --qlora, or --lora.")
 

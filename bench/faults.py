@@ -37,10 +37,10 @@ from kb.settings import Settings
 from kb.store import Store
 from kb.terms import Terms
 from kb.testing import HashEmbedder
+from kb.types import READ_STATES
 from kb.worker import Worker
 from tests.ingest.tiny_pdf import Sheet, lines, pdf
 
-_READ = ("draft", "ready", "superseded")
 Say = Callable[[str], None]
 
 
@@ -160,13 +160,13 @@ def faults_of(home: Path, acknowledged: dict[str, str]) -> list[str]:
         waiting = {str(job.payload.get("sha256"))[:16] for job in JobQueue(kb.store).jobs(limit=2000) if not job.over}
         for id, how in acknowledged.items():
             document = documents.get(id)
-            if not ((document and document.state in _READ) or (how == "queued" and id in waiting)):
+            if not ((document and document.state in READ_STATES) or (how == "queued" and id in waiting)):
                 state = document.state if document else "gone"
                 found.append(f"acknowledged ({how}) and now {state}: {id}")
         whole = 0
         for document in documents.values():
             stored = len(kb.store.chunks(document.id))
-            if document.state in _READ:
+            if document.state in READ_STATES:
                 if stored != document.chunks or not stored:
                     found.append(f"half there: {document.file} has {stored} of {document.chunks} chunks")
                 if not kb.store.has_blob(document):

@@ -23,10 +23,9 @@ from kb.editions import DocumentDetails, check_date
 from kb.errors import ReadError, StoreError, UsageError
 from kb.jobs import Job, JobQueue
 from kb.knowledge_base import KnowledgeBase
-from kb.types import DocumentState
+from kb.types import READ_STATES, DocumentState
 from kb.worker import Worker
 
-_READ = ("draft", "ready", "superseded")
 _PUBLISH_EVERY_S = 2.0
 
 
@@ -197,7 +196,7 @@ class _Run:
             check_size(file, self._limits)
             sha256 = hash_of(file)
             known = self._kb.store.document(sha256[:16])
-            if known is not None and known.sha256 == sha256 and known.state in _READ:
+            if known is not None and known.sha256 == sha256 and known.state in READ_STATES:
                 reason = f"already in the library as {known.file}"
                 return Added(name, known.id, "known", known.pages, known.chunks, reason, known.state)
             return self._run(file, name, sha256)

@@ -18,13 +18,12 @@ from kb.embed import embedding_text
 from kb.errors import ReadError, StoreError
 from kb.jobs import Job, JobQueue
 from kb.knowledge_base import KnowledgeBase
-from kb.types import Document, OutlineEntry
+from kb.types import READ_STATES, Document, OutlineEntry
 from kb.worker import RunningJob
 
 KIND = "rechunk"
 _PRIORITY = 7  # before vectors that are missing, after everything that someone waits for
 _BATCH = 256
-_READ = ("draft", "ready", "superseded")
 
 
 def submit_rechunk(queue: JobQueue) -> Job:
@@ -37,7 +36,7 @@ def stale(kb: KnowledgeBase) -> list[Document]:
     now = cutter(kb)
     found = []
     for document in kb.store.documents():
-        if document.state in _READ:
+        if document.state in READ_STATES:
             making = kb.store.making(document.id)
             if making is None or making.cutter != now:
                 found.append(document)

@@ -21,7 +21,7 @@ from kb.errors import ReadError
 from kb.jobs import Job, JobQueue
 from kb.knowledge_base import KnowledgeBase
 from kb.likeness import sketched
-from kb.types import Chunk, Document, Making, Page
+from kb.types import READ_STATES, Chunk, Document, Making, Page
 from kb.worker import RunningJob
 
 KIND = "reread"
@@ -45,7 +45,7 @@ class Reread:
         """Read it again. Raises ReadError if that is not possible; the first reading then stays."""
         kb = self._kb
         document = kb.store.document(job.payload["document"])
-        if document is None or document.state not in ("draft", "ready", "superseded"):
+        if document is None or document.state not in READ_STATES:
             raise ReadError("is not in the library as a document that was read")
         reading = self._read(document, job)
         job.report("chunk", 0, 1)

@@ -30,7 +30,7 @@ from kb.jobs import Job, JobQueue, JobStopped
 from kb.knowledge_base import KnowledgeBase
 from kb.likeness import sketched
 from kb.terms import storable
-from kb.types import Alike, Chunk, Document, DocumentKind, Making, OutlineEntry, Page
+from kb.types import READ_STATES, Alike, Chunk, Document, DocumentKind, Making, OutlineEntry, Page
 from kb.worker import RunningJob
 
 Step = Literal["read", "chunk", "store", "embed"]
@@ -88,7 +88,7 @@ class TakeIn:
         """Take the file in. Raises ReadError with the reason it was refused for, which its document keeps."""
         document = described(job.payload)
         known = self._kb.store.document(document.id)
-        if known is not None and known.state in ("draft", "ready", "superseded"):
+        if known is not None and known.state in READ_STATES:
             return _result(known)
         try:
             return self._ingest(document, job)

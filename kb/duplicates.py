@@ -18,9 +18,7 @@ from kb.likeness import NEAR, resemblance, sketched
 from kb.schema import documents, likenesses
 from kb.schema import makings as table
 from kb.store import Store
-from kb.types import Alike, Document
-
-_READ = ("draft", "ready", "superseded")
+from kb.types import READ_STATES, Alike, Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ def look_for(store: Store, document: str, text_hash: str, sketch: bytes) -> tupl
     query = (
         sa.select(table.c.document, table.c.text_hash, table.c.sketch)
         .join(documents, documents.c.id == table.c.document)
-        .where(documents.c.state.in_(_READ), table.c.document != document)
+        .where(documents.c.state.in_(READ_STATES), table.c.document != document)
     )
     found = []
     with store.reading() as connection:
@@ -56,7 +54,7 @@ def look_for(store: Store, document: str, text_hash: str, sketch: bytes) -> tupl
 def sketch_missing(store: Store) -> int:
     """Sketch documents that have none, from their chunks; returns how many."""
     has = sa.select(table.c.document).where(table.c.sketch != b"")
-    query = sa.select(documents.c.id).where(documents.c.state.in_(_READ), documents.c.id.not_in(has))
+    query = sa.select(documents.c.id).where(documents.c.state.in_(READ_STATES), documents.c.id.not_in(has))
     with store.reading() as connection:
         wanting = list(connection.execute(query).scalars())
     for document in wanting:
@@ -77,7 +75,7 @@ def duplicates(store: Store, *, undecided: bool = False) -> list[Duplicate]:
     found = []
     for row in rows:
         document, other = known.get(row.document), known.get(row.other)
-        if document and other and document.state in _READ and other.state in _READ:
+        if document and other and document.state in READ_STATES and other.state in READ_STATES:
             replaced = other.id == document.supersedes or document.id == other.supersedes
             found.append(Duplicate(document, other, row.share, "superseded" if replaced else row.decision))
     if undecided:

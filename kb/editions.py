@@ -15,7 +15,7 @@ from kb.access import Principal
 from kb.audit import COMMAND_LINE, noting
 from kb.errors import UsageError
 from kb.store import Store
-from kb.types import Document, DocumentState
+from kb.types import READ_STATES, Document, DocumentState
 
 NOT_PUBLISHED = "not published"
 """Parts of a draft's reason that begin so hold no longer once it is published."""
@@ -35,7 +35,7 @@ class DocumentDetails:
 
 def publish(store: Store, document: Document, by: Principal | str = COMMAND_LINE) -> Document:
     """Make a draft, or an edition that was superseded by mistake, searchable. Raises UsageError if it cannot be."""
-    if document.state not in ("draft", "ready", "superseded"):
+    if document.state not in READ_STATES:
         raise UsageError(f"{document.file} is {_told(document)}; only a document that was read can be published.")
     newer = next((d for d in store.documents() if d.supersedes == document.id and d.state == "ready"), None)
     if newer is not None:
@@ -56,7 +56,7 @@ def publish(store: Store, document: Document, by: Principal | str = COMMAND_LINE
 
 def unpublish(store: Store, document: Document, by: Principal | str = COMMAND_LINE) -> Document:
     """Take a document out of search; it stays as a draft. What it superseded is current again."""
-    if document.state not in ("draft", "ready", "superseded"):
+    if document.state not in READ_STATES:
         raise UsageError(f"{document.file} is {_told(document)}; there is nothing to take out of search.")
     states: dict[str, DocumentState] = {document.id: "draft"}
     older = store.document(document.supersedes) if document.supersedes else None

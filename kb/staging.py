@@ -16,9 +16,8 @@ import sqlalchemy as sa
 from kb import makings
 from kb.schema import chunks, documents, pages, past_chunks, staged, staged_chunks, vectors
 from kb.store import Guard, Store, bump, chunk_of, chunk_row, page_row
-from kb.types import Chunk, Document, Language, Making, Page
+from kb.types import READ_STATES, Chunk, Document, Language, Making, Page
 
-_READ = ("draft", "ready", "superseded")
 _BATCH = 500
 _COLUMNS = [column.name for column in staged_chunks.columns if column.name != "vector"]
 
@@ -116,7 +115,7 @@ def switch(store: Store, embedder: str, *, drop_past: bool, guard: Guard | None 
         if drop_past:
             connection.execute(sa.delete(past_chunks))
         ready = sa.select(staged).join(documents, documents.c.id == staged.c.document)
-        rows = connection.execute(ready.where(documents.c.state.in_(_READ))).all()
+        rows = connection.execute(ready.where(documents.c.state.in_(READ_STATES))).all()
         for row in rows:
             _switch_one(connection, row, embedder)
         connection.execute(sa.delete(staged_chunks))
@@ -145,7 +144,7 @@ def replace_document(
         if guard:
             guard(connection)
         now = connection.execute(sa.select(documents).where(documents.c.id == document.id)).one_or_none()
-        if now is None or now.state not in _READ:
+        if now is None or now.state not in READ_STATES:
             return False
         known = _vectors(connection, document.id, embedder)
         _put_by(connection, document.id)

@@ -28,12 +28,24 @@ from kb import makings
 from kb.errors import StoreError
 from kb.home import CATALOG
 from kb.schema import HEAD, chunks, documents, meta, pages, past_chunks, vectors
-from kb.types import Chunk, Document, DocumentKind, DocumentState, Language, Line, Making, Page, PageSource, Scope, Span
+from kb.types import (
+    READ_STATES,
+    Chunk,
+    Document,
+    DocumentKind,
+    DocumentState,
+    Language,
+    Line,
+    Making,
+    Page,
+    PageSource,
+    Scope,
+    Span,
+)
 
 Guard = Callable[[sa.Connection], None]
 """Raises, within a transaction, if what it would write must not count: see kb.jobs.Lease."""
 
-_READ = ("draft", "ready", "superseded")
 _PUBLISHED = ("ready", "superseded")
 _BATCH = 500  # rows fetched or looked up at a time; SQLite allows 32,766 variables
 
@@ -80,7 +92,7 @@ class Store:
         """Note that `document` is being read; returns how many of its pages an earlier, killed try left here."""
         with self.writing() as connection:
             known = connection.execute(sa.select(documents.c.state).where(documents.c.id == document.id)).scalar()
-            if known in _READ:
+            if known in READ_STATES:
                 raise StoreError(f"Document {document.id} ({document.file}) is already in the library.")
             upsert_document(connection, replace(document, state="reading", reason=""))
             count = sa.select(sa.func.count()).where(pages.c.document == document.id)

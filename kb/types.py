@@ -17,6 +17,8 @@ Language = Literal["zh", "en"]
 DocumentState = Literal["reading", "draft", "ready", "superseded", "failed"]
 """A document is read, perhaps looked at as a draft, then published ('ready'). Only ready ones are searched by default;
 a superseded edition stays citable."""
+READ_STATES: tuple[DocumentState, ...] = ("draft", "ready", "superseded")
+"""Those of a document that was read to its end."""
 DocumentKind = Literal["pdf", "text", "markdown", "records", "monographs", "docx", "html", "epub", "slides", "sheets"]
 """'monographs' are records that are mostly `field:value` lines: see kb.records."""
 LineRole = Literal["text", "head", "row", "note"]

@@ -28,6 +28,7 @@ from kb.errors import KBError
 from kb.jobs import Job, JobQueue
 from kb.knowledge_base import KnowledgeBase
 from kb.settings import Settings
+from kb.types import READ_STATES
 from kb.worker import WorkerProcess
 
 _log = structlog.get_logger("vademecum")
@@ -171,7 +172,7 @@ class Adding:
             check_size(path, self._limits)
             sha256 = hash_of(path)
             known = self._kb.store.document(sha256[:16])
-            if known is not None and known.sha256 == sha256 and known.state in ("draft", "ready", "superseded"):
+            if known is not None and known.sha256 == sha256 and known.state in READ_STATES:
                 reason = f"already in the library as {known.file}"
                 return FileState(name, status="known", reason=reason, pages=known.pages, chunks=known.chunks)
             self._kb.store.put_blob(path, sha256)

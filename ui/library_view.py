@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, get_args
 
 from kb.access import Permission, Principal
-from kb.types import Document, DocumentState, Language
+from kb.types import READ_STATES, Document, DocumentState, Language
 from ui.i18n import say
 from ui.markup import page_button, safe, sure_box
 
@@ -240,11 +240,11 @@ def _decisions(document: Document, me: Principal, language: Language) -> str:
     acts, edits = "", me.may(Permission.EDIT)
     if edits and state in ("draft", "superseded"):
         acts += button("publish", "publish", "vm-primary")
-    if edits and state in ("draft", "ready", "superseded"):
+    if edits and state in READ_STATES:
         acts += button("edit", "edit_details")
     if edits and state == "ready":
         acts += button("unpublish", "unpublish")
-    if edits and state in ("draft", "ready", "superseded"):
+    if edits and state in READ_STATES:
         acts += button("reread", "reread")
     if not me.may(Permission.REMOVE):
         return f'<div class="vm-acts">{acts}</div>' if acts else ""

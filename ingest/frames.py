@@ -1,7 +1,7 @@
 """What a reading child sends: frames on its standard output, each a 4-byte length and one JSON object.
 
-The parent trusts none of it: a frame has a size limit, must be a JSON object, and is waited for only so long. Both
-kinds of children (ingest.pdf_child, ingest.ocr_child) send with `send` and are read with `Frames`.
+The parent trusts none of it: a frame has a size limit, must be a JSON object, and is waited for only so long. All
+children (ingest.pdf_child, ingest.office_child, ingest.ocr_child) send with `send` and are read with `Frames`.
 """
 
 from __future__ import annotations

@@ -253,8 +253,13 @@ def _is_full(lines: Sequence[FlatLine], i: int) -> bool:
     line = lines[i]
     if line.box is None:
         return False
-    right = max((x.box[2] for x in lines[max(0, i - 6) : i + 7] if x.box and x.page == line.page), default=0.0)
-    return line.box[2] > right - 8 * max(line.size, 6)
+    return line.box[2] > _right_edge(lines, i) - 8 * max(line.size, 6)
+
+
+def _right_edge(lines: Sequence[FlatLine], i: int) -> float:
+    """How far right the lines around this one go, on its page."""
+    page = lines[i].page
+    return max((x.box[2] for x in lines[max(0, i - 6) : i + 7] if x.box and x.page == page), default=0.0)
 
 
 def _could_be(line: FlatLine, stands_out: bool) -> bool:
@@ -323,9 +328,8 @@ def _wraps(lines: Sequence[FlatLine], i: int) -> bool:
     if _capitals(line.text) and _capitals(lines[i + 1].text):
         return False  # a long title in capitals goes on in capitals
     size = max(line.size, 6)
-    right = max((x.box[2] for x in lines[max(0, i - 6) : i + 7] if x.box and x.page == line.page), default=0.0)
     wide = sum(2 if c > "\u2e80" else 1 for c in line.text) >= 30  # narrower than any column: it cannot be full
-    if wide and line.box[2] > right - 2.5 * size:
+    if wide and line.box[2] > _right_edge(lines, i) - 2.5 * size:
         return True
     following = lines[i + 1]
     if following.box is None or following.page != line.page:

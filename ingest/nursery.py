@@ -178,7 +178,7 @@ def _reap(options: int) -> None:
             pass
 
 
-def _keep(order: str, out: int, parent: socket.socket, read: Callable[[list[str]], None]) -> None:
+def _keep(order: str, out: int, parent: socket.socket, read: Callable[[str], None]) -> None:
     """Fork the child, wait for its end or the parent's word, say how it ended. Never returns."""
     child = os.fork()
     if child == 0:
@@ -186,7 +186,7 @@ def _keep(order: str, out: int, parent: socket.socket, read: Callable[[list[str]
             parent.close()
             os.dup2(out, 1)
             os.close(out)
-            read([order])
+            read(order)
         finally:
             os._exit(1)
     os.close(out)

@@ -110,10 +110,7 @@ def paragraph_breaks(lines: Sequence[FlatLine], kind: DocumentKind) -> list[bool
         return [i == 0 or _breaks_text(lines[i - 1], line, wrap) for i, line in enumerate(lines)]
     pitch = _pitch(lines)
     rights = _right_edges(lines)
-    return [
-        i == 0 or _breaks_layout(lines[i - 1], line, pitch, rights[i - 1], _first_of_item(lines, i - 1))
-        for i, line in enumerate(lines)
-    ]
+    return [i == 0 or _breaks_layout(lines[i - 1], line, pitch, rights[i - 1]) for i, line in enumerate(lines)]
 
 
 def _width(text: str) -> int:
@@ -182,11 +179,7 @@ def _ends_early(before: FlatLine, line: FlatLine, right: float) -> bool:
     return room > (len(word) + 2) * advance + 0.3 * size
 
 
-def _first_of_item(lines: Sequence[FlatLine], i: int) -> bool:
-    return bool(_ITEM.match(lines[i].text))
-
-
-def _breaks_layout(before: FlatLine, line: FlatLine, pitch: float, right: float, item: bool) -> bool:
+def _breaks_layout(before: FlatLine, line: FlatLine, pitch: float, right: float) -> bool:
     """Whether `line` begins a paragraph after `before`; `right` is the edge of before's column."""
     if before.in_table or line.in_table or before.box is None or line.box is None or _ITEM.match(line.text):
         return True
@@ -205,7 +198,7 @@ def _breaks_layout(before: FlatLine, line: FlatLine, pitch: float, right: float,
     if step > 1.45 * pitch * size:
         return True
     indent = line.box[0] - before.box[0]
-    if indent > 0.8 * size and not item:
+    if indent > 0.8 * size and not _ITEM.match(before.text):
         return True
     return early
 

@@ -14,7 +14,6 @@ import os
 import re
 import resource
 import signal
-import sys
 from array import array
 from collections import deque
 from functools import lru_cache
@@ -63,9 +62,9 @@ class Refused(Exception):
     """The document cannot be read; str() is the reason for the reader."""
 
 
-def main(arguments: list[str]) -> None:
-    """What a child of ingest.nursery does with its order, JSON: see ingest.read_pdf for the fields. Never returns."""
-    order = json.loads(arguments[0])
+def main(order_json: str) -> None:
+    """What a child of ingest.nursery does with its order: see ingest.read_pdf for the fields. Never returns."""
+    order = json.loads(order_json)
     out = os.fdopen(os.dup(1), "wb", buffering=1 << 16)
     os.dup2(2, 1)  # whatever prints must not disturb the frames
     _set_limits(order)
@@ -372,7 +371,3 @@ def _flat(reader: Any, entries: Any, level: int) -> Any:
         title = str(entry.title).strip()
         if title and page is not None and page >= 0:
             yield [title[:_METADATA_LONGEST], level, page + 1]
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -6,7 +6,6 @@ transaction. If the original cannot be read any more, the first stays. What an a
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -14,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ingest.read import ReadLimits, read
-from ingest.take_in import ReadSoFar, cut, cutter, refuse_without_text, storable_page, take, told
+from ingest.take_in import ReadSoFar, made_of, refuse_without_text, storable_page, take, told
 from kb import staging
 from kb.embed import embedding_text
 from kb.errors import ReadError
 from kb.jobs import Job, JobQueue
 from kb.knowledge_base import KnowledgeBase
-from kb.likeness import sketched
-from kb.types import READ_STATES, Chunk, Document, Making, Page
+from kb.types import READ_STATES, Chunk, Document, Page
 from kb.worker import RunningJob
 
 KIND = "reread"
@@ -49,15 +47,13 @@ class Reread:
             raise ReadError("is not in the library as a document that was read")
         reading = self._read(document, job)
         job.report("chunk", 0, 1)
-        chunks, left_out = cut(kb, document.id, reading.kind, reading.pages, reading.outline)
-        text_hash, sketch = sketched(chunk.text for chunk in chunks)
-        making = Making(cutter(kb), reading.outline, left_out, text_hash, sketch)
+        chunks, language, making = made_of(kb, document.id, reading)
         again = replace(
             document,
             kind=reading.kind,
             reason=told(reading),
             pages=len(reading.pages),
-            language=Counter(chunk.language for chunk in chunks).most_common(1)[0][0],
+            language=language,
         )
         made = self._vectors(document, chunks, job)
         job.report("store", 0, 1)

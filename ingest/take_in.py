@@ -30,7 +30,7 @@ from kb.jobs import Job, JobQueue, JobStopped
 from kb.knowledge_base import KnowledgeBase
 from kb.likeness import sketched
 from kb.terms import storable
-from kb.types import READ_STATES, Alike, Chunk, Document, DocumentKind, Making, OutlineEntry, Page
+from kb.types import READ_STATES, Alike, Chunk, Document, DocumentKind, Language, Making, OutlineEntry, Page
 from kb.worker import RunningJob
 
 Step = Literal["read", "chunk", "store", "embed"]
@@ -107,12 +107,10 @@ class TakeIn:
     def _ingest(self, document: Document, job: RunningJob) -> Mapping[str, Any]:
         reading = self._read(document, job)
         job.report("chunk", 0, 1)
-        chunks, left_out = cut(self._kb, document.id, reading.kind, reading.pages, reading.outline)
-        language = Counter(chunk.language for chunk in chunks).most_common(1)[0][0]
+        chunks, language, making = made_of(self._kb, document.id, reading)
         job.report("store", 0, 1)
-        text_hash, sketch = sketched(chunk.text for chunk in chunks)
-        alike = duplicates.look_for(self._kb.store, document.id, text_hash, sketch)
-        making = Making(cutter(self._kb), reading.outline, left_out, text_hash, sketch, alike)
+        alike = duplicates.look_for(self._kb.store, document.id, making.text_hash, making.sketch)
+        making = replace(making, alike=alike)
         stated = job.payload["details"]["title"]
         title = stated or storable(choose_title(reading.kind, reading.title, reading.pages, Path(document.file)))
         doubts = self._doubts(reading, alike, draft=job.payload["draft"])
@@ -184,6 +182,14 @@ class TakeIn:
 def cutter(kb: KnowledgeBase) -> str:
     """Names what chunks are cut by now: the chunker, its limit, and whose tokens it counts."""
     return f"{CHUNK_VERSION}/{_most_tokens(kb)}/{kb.embedder.key}"
+
+
+def made_of(kb: KnowledgeBase, document: str, reading: ReadSoFar) -> tuple[list[Chunk], Language, Making]:
+    """(chunks of what was read, the language of most, how they were made). Raises ReadError if there are no chunks."""
+    chunks, left_out = cut(kb, document, reading.kind, reading.pages, reading.outline)
+    language = Counter(chunk.language for chunk in chunks).most_common(1)[0][0]
+    text_hash, sketch = sketched(chunk.text for chunk in chunks)
+    return chunks, language, Making(cutter(kb), reading.outline, left_out, text_hash, sketch)
 
 
 def cut(

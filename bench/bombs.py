@@ -17,15 +17,12 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.faults import opened
 from ingest.add import Added, add_paths
 from kb.knowledge_base import KnowledgeBase
-from kb.settings import Settings
-from kb.store import Store
-from kb.testing import HashEmbedder
 
 _MIB = 1 << 20
 
@@ -56,9 +53,12 @@ _PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Contents 4 0 R %
 _FONT = b"/Resources << /Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >>"
 
 
-def _one_page(content: bytes, *, media: bytes = b"[0 0 400 600]", more: bytes = b"") -> bytes:
-    page = b"<< /Type /Page /Parent 2 0 R /MediaBox %s /Contents 4 0 R %s %s >>" % (media, _FONT, more)
-    return _pdf([_CATALOG, b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>", page, content])
+_TEXT = _stream(zlib.compress(b"BT /F1 12 Tf 50 500 Td (The dose is 5 mg.) Tj ET"))
+
+
+def _one_page(content: bytes, *, media: bytes = b"[0 0 400 600]") -> bytes:
+    page = b"<< /Type /Page /Parent 2 0 R /MediaBox %s /Contents 4 0 R %s >>" % (media, _FONT)
+    return _pdf([_CATALOG, _ONE_PAGE, page, content])
 
 
 def _spaces(gigabytes: int, *, wbits: int = 15) -> bytes:
@@ -81,8 +81,7 @@ def parent_loop() -> bytes:
 
 
 def huge_page() -> bytes:
-    text = zlib.compress(b"BT /F1 12 Tf 50 500 Td (The dose is 5 mg.) Tj ET")
-    return _one_page(_stream(text), media=b"[0 0 100000000 100000000]")
+    return _one_page(_TEXT, media=b"[0 0 100000000 100000000]")
 
 
 def huge_image() -> bytes:
@@ -117,24 +116,19 @@ def form_loop() -> bytes:
 def outline_loop() -> bytes:
     catalog = b"<< /Type /Catalog /Pages 2 0 R /Outlines 5 0 R >>"
     entry = b"<< /Title (Again) /Parent 5 0 R /Next 6 0 R /Prev 6 0 R /First 6 0 R /Last 6 0 R /Dest [3 0 R /Fit] >>"
-    page = _PAGE % _FONT
-    text = _stream(zlib.compress(b"BT /F1 12 Tf 50 500 Td (The dose is 5 mg.) Tj ET"))
     outlines = b"<< /Type /Outlines /First 6 0 R /Last 6 0 R /Count 1 >>"
-    return _pdf([catalog, _ONE_PAGE, page, text, outlines, entry])
+    return _pdf([catalog, _ONE_PAGE, _PAGE % _FONT, _TEXT, outlines, entry])
 
 
 def many_pages() -> bytes:
     count = 100_000
-    text = _stream(zlib.compress(b"BT /F1 12 Tf 50 500 Td (The dose is 5 mg.) Tj ET"))
     page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 600] /Contents 3 0 R %s >>" % _FONT
     kids = b" ".join(b"%d 0 R" % number for number in range(4, count + 4))
-    return _pdf([_CATALOG, b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, count), text, *[page] * count])
+    return _pdf([_CATALOG, b"<< /Type /Pages /Kids [%s] /Count %d >>" % (kids, count), _TEXT, *[page] * count])
 
 
 def lying_count() -> bytes:
-    page = _PAGE % _FONT
-    text = _stream(zlib.compress(b"BT /F1 12 Tf 50 500 Td (The dose is 5 mg.) Tj ET"))
-    return _pdf([_CATALOG, b"<< /Type /Pages /Kids [3 0 R] /Count 2000000000 >>", page, text])
+    return _pdf([_CATALOG, b"<< /Type /Pages /Kids [3 0 R] /Count 2000000000 >>", _PAGE % _FONT, _TEXT])
 
 
 def deep_arrays() -> bytes:
@@ -300,17 +294,6 @@ def _below(pid: int) -> Iterator[int]:
         yield from _below(child)
 
 
-@contextmanager
-def library(folder: Path) -> Iterator[KnowledgeBase]:
-    """An empty library with the small embedder of kb.testing."""
-    folder.mkdir(parents=True)
-    kb = KnowledgeBase(Settings(home=folder), Store(folder), HashEmbedder(), None)
-    try:
-        yield kb
-    finally:
-        kb.close()
-
-
 def added(kb: KnowledgeBase, file: Path) -> Outcome:
     """Add one file and watch."""
     watch = Watch()
@@ -345,7 +328,7 @@ def main() -> None:
     parser.add_argument("--limit-s", type=float, default=60.0)
     parser.add_argument("--limit-mib", type=int, default=1536)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place, library(Path(place) / "home") as kb:
+    with tempfile.TemporaryDirectory() as place, opened(Path(place) / "home") as kb:
         outcomes = []
         print("| bomb | bytes | outcome | s | reader MiB | recognition MiB |\n|---|---|---|---|---|---|")
         for name, make in BOMBS.items():

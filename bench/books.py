@@ -10,15 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from itertools import cycle, islice
 from pathlib import Path
 
-from bench.reading import known_text
-from bench.typeset import HEIGHT, MARGIN, WIDTH
+from bench.apart import measured
+from bench.typeset import HEIGHT, MARGIN, WIDTH, known_text
 
 
 def make_book(path: Path, pages: int) -> str:
@@ -100,12 +98,8 @@ def main() -> None:
         for pages in options.pages:
             path = Path(folder) / f"{pages}.pdf"
             word = make_book(path, pages)
-            command = [sys.executable, "-m", "bench.books", "--book", str(path), "--word", word]
-            command += ["--vectors"] if options.vectors else []
-            done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
-            if done.returncode:
-                raise SystemExit(done.stderr[-2000:])
-            m = json.loads(done.stdout.splitlines()[-1])
+            more = ["--vectors"] if options.vectors else []
+            m = measured("bench.books", "--book", path, "--word", word, *more)
             share = f"{1 - m['found'] / m['embedded']:.3f}" if options.vectors else ""
             print(
                 f"| {m['pages']} | {m['chunks']} | {m['found']:.1f} (processor, parent: {m['cpu']:.1f}) "

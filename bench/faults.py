@@ -258,7 +258,7 @@ def kills(folder: Path, count: int, seed: int, *, renew_every: int = 25, show: S
         if rounds % renew_every == 0:
             shutil.rmtree(home, ignore_errors=True)
             acknowledged.clear()
-            note(acknowledged, forked(partial(_adding, home, made_files(folder / "files", chooser), seed))[1], tally)
+            note(acknowledged, _begun(home, folder, chooser, seed), tally)
         rounds += 1
         name = chooser.choice(list(WORK))
         files = made_files(folder / "files", chooser) if name in ("add", "upload") else []
@@ -268,21 +268,27 @@ def kills(folder: Path, count: int, seed: int, *, renew_every: int = 25, show: S
         tally.killed[name] += killed
         if not killed:
             took[name] = seconds
-        note(acknowledged, said, tally)
-        for text in [*(text for text in said if text.startswith("error")), *checked(home, acknowledged)]:
-            tally.faults.append(f"round {rounds} ({name}, {'killed' if killed else 'whole'}): {text}")
-            show(tally.faults[-1])
+        _judge(f"round {rounds} ({name}, {'killed' if killed else 'whole'})", home, said, acknowledged, tally, show)
         if rounds % 20 == 0:
             show(f"{sum(tally.killed.values())} kills, {len(acknowledged)} documents, {len(tally.faults)} faults")
     return tally
 
 
+def _begun(home: Path, folder: Path, chooser: random.Random, seed: int) -> list[str]:
+    """What was said while a new library was filled."""
+    return forked(partial(_work, "add", home, made_files(folder / "files", chooser), seed))[1]
+
+
+def _judge(when: str, home: Path, said: list[str], acknowledged: dict[str, str], tally: Tally, show: Say) -> None:
+    """Take note of what a round has said, and of what is wrong after it."""
+    note(acknowledged, said, tally)
+    for text in [*(text for text in said if text.startswith("error")), *checked(home, acknowledged)]:
+        tally.faults.append(f"{when}: {text}")
+        show(tally.faults[-1])
+
+
 def _work(name: str, home: Path, files: list[Path], seed: int, say: Say) -> None:
     WORK[name](home, files, random.Random(seed), say)
-
-
-def _adding(home: Path, files: list[Path], seed: int, say: Say) -> None:
-    adding(home, files, random.Random(seed), say)
 
 
 def _cramped(name: str, home: Path, files: list[Path], limit: int, say: Say) -> None:
@@ -311,19 +317,16 @@ def full_disks(folder: Path, sizes: int, seed: int, *, show: Say = print) -> Tal
     tally = Tally()
     home = folder / "full"
     acknowledged: dict[str, str] = {}
-    note(acknowledged, forked(partial(_adding, home, made_files(folder / "files", chooser), seed))[1], tally)
+    note(acknowledged, _begun(home, folder, chooser, seed), tally)
     for step in range(sizes):
         files = made_files(folder / "files", chooser, 6)
         name = ("add", "rechunk", "upload", "embed")[step % 4]
         largest = max((path.stat().st_size for path in home.rglob("*") if path.is_file()), default=0)
         limit = ((step * step + 1) << 13) + largest * (step // 4 % 2)
         _, said, _ = forked(partial(_cramped, name, home, files, limit))
-        note(acknowledged, said, tally)
         tally.rounds[name] += 1
         tally.killed[name] += any(text.startswith("refused") for text in said)
-        for text in [*(text for text in said if text.startswith("error")), *checked(home, acknowledged)]:
-            tally.faults.append(f"disk full after {limit >> 10} KiB ({name}): {text}")
-            show(tally.faults[-1])
+        _judge(f"disk full after {limit >> 10} KiB ({name})", home, said, acknowledged, tally, show)
     return tally
 
 

@@ -14,13 +14,13 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from bench.apart import measured
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "documents"
 
@@ -112,16 +112,6 @@ def child(side: str, files: list[Path]) -> None:
     print(json.dumps({**result, "MiB": own}))
 
 
-def run(side: str, files: list[Path]) -> dict[str, float]:
-    """One side in a process of its own."""
-    command = [sys.executable, "-m", "bench.ingest", "--side", side, *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
-    if done.returncode:
-        raise SystemExit(f"{side} failed:\n{done.stderr[-2000:]}")
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return figures
-
-
 def main() -> None:
     """Print the table: medians over the rounds."""
     parser = argparse.ArgumentParser()
@@ -136,7 +126,7 @@ def main() -> None:
     rounds: dict[str, list[dict[str, float]]] = {side: [] for side in _SIDES}
     for _ in range(options.rounds):
         for side in _SIDES:
-            rounds[side].append(run(side, files))
+            rounds[side].append(measured("bench.ingest", "--side", side, *files))
     print("| side | pages | chunks | vectors | pages/s searchable | embedded | embedding's share | peak MiB |")
     print("|---|---|---|---|---|---|---|---|")
     for side, runs in rounds.items():

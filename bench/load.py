@@ -202,9 +202,7 @@ async def scripted_model() -> AsyncIterator[str]:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
                 length = next((line[15:] for line in head.split("\r\n") if line.startswith("content-length:")), "0")
                 await reader.readexactly(int(length))
-                writer.write(
-                    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-                )
+                writer.write(HEAD)
                 for n, word in enumerate([*WORDS, ""]):
                     await asyncio.sleep(WORD_S if word else 0)
                     writer.write(piece(word, None if n < len(WORDS) else "stop"))

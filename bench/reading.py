@@ -21,38 +21,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.agreement import accuracy, digits, joins, solid
-from bench.readers import ours, pages_of, readers, timed
-from bench.typeset import Typeset, printed, typeset
+from bench.readers import pages_of, readers, timed
+from bench.typeset import SAMPLES, Typeset, known_text, printed, typeset
 from ingest.clean import clean_pages
 from ingest.headings import FlatLine
 from ingest.paragraphs import headed_lines
 from ingest.read import Head, ReadLimits, read
-from kb.types import Language, OutlineEntry, Page
+from kb.types import OutlineEntry, Page
 
-SAMPLES = Path(__file__).parents[1] / "samples" / "documents"
 _LEAST_ENTRIES = 5  # outlines of fewer say nothing about headings
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `detail` is for standard error."""
+    """One line of the table."""
 
     measure: str
     ours: str
     others: str = ""
     goal: str = ""
-
-
-def known_text(language: Language) -> list[str]:
-    """Paragraphs of real text that ships with the repository."""
-    if language == "zh":
-        book = (SAMPLES / "伤寒论.txt").read_text(encoding="utf-8")
-        lines = [line.strip() for line in book.splitlines()]
-        return [line for line in lines if len(line) > 20][:600]
-    pages = ours(SAMPLES / "fda_ciprofloxacin_2025.pdf")
-    text = " ".join(line for page in pages for line in page.splitlines() if len(line) > 40)
-    sentences = re.split(r"(?<=[a-z]\.) (?=[A-Z])", text)
-    return [" ".join(sentences[at : at + 4]) for at in range(0, len(sentences), 4)]
 
 
 # -- text and order ----------------------------------------------------------------------------------------------------
@@ -255,7 +242,7 @@ def main() -> None:
             "digits": lambda: digit_rows(files),
             "headings": lambda: heading_rows(files),
             "tables": lambda: table_rows(options.documents),
-            "ocr": lambda: (Row(*one) for one in ocr_rows(folder, known_text)),
+            "ocr": lambda: (Row(*one) for one in ocr_rows(folder)),
         }
         for part in options.parts:
             for row in measures[part]():

@@ -5,19 +5,18 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bench.agreement import distance, solid
 from bench.readers import children_seconds, pages_of
-from bench.typeset import typeset
-from kb.types import Language
+from bench.typeset import known_text, typeset
 
 _PAGES = 3
 
 
-def ocr_rows(folder: Path, known_text: Callable[[Language], list[str]]) -> Iterator[tuple[str, str, str, str]]:
+def ocr_rows(folder: Path) -> Iterator[tuple[str, str, str, str]]:
     """(measure, ours, others, goal) for each language and state, then pages a minute over all of them."""
     pages = seconds = 0.0
     before = children_seconds()

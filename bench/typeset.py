@@ -9,13 +9,16 @@ ligatures, embedded fonts), where Chromium and playwright are installed.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bench.readers import ours
 from kb.types import Language
 
+SAMPLES = Path(__file__).parents[1] / "samples" / "documents"
 Order = Literal["columns", "rows"]
 WIDTH, HEIGHT, MARGIN, GAP = 595.0, 842.0, 60.0, 24.0
 
@@ -30,6 +33,18 @@ class Typeset:
     @property
     def text(self) -> str:
         return "\n".join(line for page in self.pages for line in page)
+
+
+def known_text(language: Language) -> list[str]:
+    """Paragraphs of real text that ships with the repository."""
+    if language == "zh":
+        book = (SAMPLES / "伤寒论.txt").read_text(encoding="utf-8")
+        lines = [line.strip() for line in book.splitlines()]
+        return [line for line in lines if len(line) > 20][:600]
+    pages = ours(SAMPLES / "fda_ciprofloxacin_2025.pdf")
+    text = " ".join(line for page in pages for line in page.splitlines() if len(line) > 40)
+    sentences = re.split(r"(?<=[a-z]\.) (?=[A-Z])", text)
+    return [" ".join(sentences[at : at + 4]) for at in range(0, len(sentences), 4)]
 
 
 def typeset(

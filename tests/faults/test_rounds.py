@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.bombs import BOMBS, added, library, wrong_with
+from bench.bombs import BOMBS, added, wrong_with
 from bench.faults import WORK, adding, faults_of, made_files, opened
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
@@ -67,7 +67,7 @@ def test_the_check_sees_what_it_is_there_for(tmp_path: Path) -> None:
 def test_a_bomb_ends_with_its_reason(name: str, tmp_path: Path) -> None:
     bomb = tmp_path / name
     bomb.write_bytes(BOMBS[name]())
-    with library(tmp_path / "home") as kb:
+    with opened(tmp_path / "home") as kb:
         outcome = added(kb, bomb)
         assert wrong_with(outcome, 120, 1600) == []
         after = tmp_path / "after.txt"

@@ -408,15 +408,3 @@ promotions = Table(
     Column("actor", String, nullable=False),
     Column("at", String, nullable=False),
 )
-
-votes = Table(
-    "votes",
-    metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("question", Text, nullable=False),
-    Column("first", String, nullable=False),
-    Column("second", String, nullable=False),
-    Column("verdict", String, nullable=False),  # first, second, equal, neither
-    Column("actor", String, nullable=False),
-    Column("at", String, nullable=False),
-)

@@ -1,4 +1,4 @@
-"""Evaluations of models, promotions, and votes of blind comparisons."""
+"""Evaluations of models, and promotions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,16 +33,6 @@ def upgrade() -> None:
         sa.Column("evaluation", sa.String, nullable=False),
         sa.Column("overridden", sa.Boolean, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("actor", sa.String, nullable=False),
-        sa.Column("at", sa.String, nullable=False),
-    )
-    op.create_table(
-        "votes",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("question", sa.Text, nullable=False),
-        sa.Column("first", sa.String, nullable=False),
-        sa.Column("second", sa.String, nullable=False),
-        sa.Column("verdict", sa.String, nullable=False),
         sa.Column("actor", sa.String, nullable=False),
         sa.Column("at", sa.String, nullable=False),
     )

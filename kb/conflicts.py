@@ -9,8 +9,9 @@ replaced is told with the newer one beside it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 from kb import records
 from kb.extract import cite, terms
@@ -81,56 +82,65 @@ def _newer_side(document: Document, passages: Passages | None) -> Iterator[Side]
 
 
 def _disagreements(question: str, answer: Answer, language: Language) -> Iterator[Conflict]:
+    comparable = _comparable(question, answer.hits)
+    sentences = cache(lambda n: _sentences(answer.hits[n - 1].chunk.text))
     told: set[tuple[str, str]] = set()
     for citation in answer.citations:
-        mine = answer.hits[citation.n - 1]
-        ours = _by_unit(citation.quote)
-        about = _about(citation.quote)
-        if not ours or len(about) < FEWEST_TERMS:
+        mine = answer.hits[citation.n - 1].document
+        ours = _said(citation.quote, 0, len(citation.quote))
+        if not ours.units or len(ours.about) < FEWEST_TERMS:
             continue
         for n, hit in enumerate(answer.hits, 1):
-            pair = (mine.document.id, hit.document.id)
-            if (
-                hit.document.id == mine.document.id
-                or pair in told
-                or not _same_subject(question, mine, hit, answer.hits)
-            ):
+            pair = (mine.id, hit.document.id)
+            if hit.document.id == mine.id or pair in told or not comparable(citation.n, n):
                 continue
-            other = _opposite(citation.quote, ours, about, hit)
-            if other is None:
+            theirs = next((one for one in sentences(n) if _differing(ours, one)), None)
+            if theirs is None:
                 continue
-            start, end, theirs = other
             told |= {pair, pair[::-1]}
+            units = _differing(ours, theirs)
             sides = (
-                _side(citation, mine.document, tuple(written for u in theirs for written in ours[u].values())),
-                _side(
-                    cite(hit, n, start, end),
-                    hit.document,
-                    tuple(written for u in theirs for written in _by_unit(hit.chunk.text[start:end])[u].values()),
-                ),
+                _side(citation, mine, ours.written(units)),
+                _side(cite(hit, n, theirs.start, theirs.end), hit.document, theirs.written(units)),
             )
             newest = tuple(sorted(sides, key=lambda side: side.issued, reverse=True))
             yield Conflict("values", _told_values(newest, answer.hits, language), newest)
 
 
-def _opposite(
-    quote: str, ours: dict[str, dict[float, str]], about: frozenset[str], hit: Hit
-) -> tuple[int, int, list[str]] | None:
-    """The sentence of the hit that says the same with other numbers, and the units of those."""
-    for start, end in sentence_spans(hit.chunk.text):
-        text = hit.chunk.text[start:end]
-        theirs = _by_unit(text)
-        words = _about(text)
-        shorter = min(len(about), len(words))
-        if not theirs or shorter < FEWEST_TERMS or len(about & words) < ALIKE * shorter:
-            continue
-        if _people(quote) != _people(text) or set(drug_names(quote)) != set(drug_names(text)):
-            continue
-        shared = ours.keys() & theirs.keys()
-        differing = [unit for unit in ours if unit in shared and not ours[unit].keys() & theirs[unit].keys()]
-        if differing:
-            return start, end, differing
-    return None
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A sentence [start, end) of a text as it is compared with others."""
+
+    start: int
+    end: int
+    text: str
+    units: Mapping[str, Mapping[float, str]]
+    about: frozenset[str]
+
+    def written(self, units: Sequence[str]) -> tuple[str, ...]:
+        """Its numbers of these units, as they stand there."""
+        return tuple(written for unit in units for written in self.units[unit].values())
+
+
+def _sentences(text: str) -> list[_Said]:
+    return [_said(text, start, end) for start, end in sentence_spans(text)]
+
+
+def _said(text: str, start: int, end: int) -> _Said:
+    said = text[start:end]
+    return _Said(start, end, said, _by_unit(said), _about(said))
+
+
+def _differing(ours: _Said, theirs: _Said) -> list[str]:
+    """The units of which two sentences that say the same give other numbers."""
+    shorter = min(len(ours.about), len(theirs.about))
+    if not theirs.units or shorter < FEWEST_TERMS or len(ours.about & theirs.about) < ALIKE * shorter:
+        return []
+    if _people(ours.text) != _people(theirs.text) or set(drug_names(ours.text)) != set(drug_names(theirs.text)):
+        return []
+    return [
+        unit for unit in ours.units if unit in theirs.units and not ours.units[unit].keys() & theirs.units[unit].keys()
+    ]
 
 
 def _by_unit(text: str) -> dict[str, dict[float, str]]:
@@ -152,17 +162,15 @@ def _people(text: str) -> frozenset[str]:
     return frozenset(found.lower() for found in _PEOPLE.findall(text))
 
 
-def _same_subject(question: str, mine: Hit, other: Hit, hits: Sequence[Hit]) -> bool:
-    """Monographs must be of the drug asked for, both of them; of other passages the sentences themselves tell."""
-    if records.is_record(mine) != records.is_record(other):
-        return False
-    if not records.is_record(mine):
-        return True
-    listed = list(hits)
-    both = [
-        record for record in records.records(listed) if {listed.index(mine), listed.index(other)} & {*record.indices}
-    ]
-    return len(both) == 2 and all(records.name_asked(question, record, listed) for record in both)
+def _comparable(question: str, hits: Sequence[Hit]) -> Callable[[int, int], bool]:
+    """Whether two hits, by number, may speak of the same subject.
+
+    Monographs must be of the drug asked for, both of them; of other passages the sentences themselves tell.
+    """
+    found = records.records(hits)
+    asked = [record for record in found if records.name_asked(question, record, hits)]
+    monographs, asked_for = ({n + 1 for record in some for n in record.indices} for some in (found, asked))
+    return lambda one, other: monographs.isdisjoint((one, other)) or {one, other} <= asked_for
 
 
 def _side(citation: Citation, document: Document, written: tuple[str, ...] = ()) -> Side:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kb.evaluate_answers import AnswerRow
-from kb.evidence import FEATURES, Calibration, Evidence, Fit
+from kb.evidence import FEATURES, Calibration, Evidence, Fit, likelihood
 
 FEWEST = 40
 """Answerable rows, and unanswerable ones, that a fit needs."""
@@ -120,7 +120,7 @@ def curve(scores: np.ndarray, answerable: np.ndarray) -> Iterator[Point]:
     right, wrong = np.sort(scores[answerable]), np.sort(scores[~answerable])
     for cut in [-math.inf, *np.unique(scores), math.inf]:
         yield Point(
-            1 / (1 + math.exp(-max(-60.0, min(60.0, float(cut))))),
+            likelihood(float(cut)),
             float(len(wrong) - np.searchsorted(wrong, cut)) / len(wrong),
             float(np.searchsorted(right, cut)) / len(right),
         )

@@ -93,12 +93,12 @@ def measure(
         if text.context not in contexts:
             contexts[text.context] = frozenset(lexicon.terms(text.context))
     cut = [lexicon.terms(text.shown) for text in sentences]
-    own = [_share(frozenset(terms), weights) for terms in cut]
+    own = [share(frozenset(terms), weights) for terms in cut]
     with_context = [frozenset(terms) | contexts[text.context] for terms, text in zip(cut, sentences, strict=True)]
-    whole = [_share(held, weights) for held in with_context]
+    whole = [share(held, weights) for held in with_context]
     best = max(range(len(whole)), key=whole.__getitem__)
     read = [frozenset(lexicon.terms(text.shown)) | contexts[text.context] for text in passages]
-    covered = [_share(held, weights) for held in read]
+    covered = [share(held, weights) for held in read]
     nearest_passage = read[max(range(len(read)), key=covered.__getitem__)]
     met = sum(bool(call.search(sentences[best].shown)) for call in calls)
     words = _words(in_order)
@@ -123,7 +123,8 @@ def _words(terms: Sequence[str]) -> list[str]:
     return [term for term in terms if not term.startswith((BIGRAM, CHARACTER))]
 
 
-def _share(held: frozenset[str], weights: Mapping[str, float]) -> float:
+def share(held: frozenset[str], weights: Mapping[str, float]) -> float:
+    """What the terms that are held weigh together."""
     return sum(weight for term, weight in weights.items() if term in held)
 
 
@@ -142,8 +143,12 @@ class Fit:
 
     def confidence(self, values: Sequence[float]) -> float:
         """The likelihood that the library answers, among questions half of which it answers."""
-        score = self.bias + sum(weight * value for weight, value in zip(self.weights, values, strict=True))
-        return 1 / (1 + math.exp(-max(-60.0, min(60.0, score))))
+        return likelihood(self.bias + sum(weight * value for weight, value in zip(self.weights, values, strict=True)))
+
+
+def likelihood(score: float) -> float:
+    """The logistic function, which neither overflows nor meets infinity."""
+    return 1 / (1 + math.exp(-max(-60.0, min(60.0, score))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from kb import records
 from kb.drug_names import drug_names
-from kb.evidence import Calibration, Evidence, Lexicon, Text, measure, shipped_calibration
+from kb.evidence import Calibration, Evidence, Lexicon, Text, measure, share, shipped_calibration
 from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Answer, Citation, Hit, Language, Statement
@@ -159,9 +159,8 @@ class Extractor:
         language = language_of(question)
         found = [hit for hit in hits if not hit.beside]
         answer = _from_records(question, language, found)
-        if answer is not None and (not answer.abstained or all(map(records.is_record, found))):
+        if answer is not None and _decides(answer, found):
             return answer
-        # The monograph does not say, but a guideline or label among the passages may.
         quotes, confidence = self._quotes(question, found, without_records=answer is not None)
         if not quotes:
             return replace(answer or _abstain(ABSTAINED[language], found), confidence=confidence)
@@ -197,7 +196,7 @@ class Extractor:
         """The evidence that decides whether to answer; None where a monograph's field decides, or without a lexicon."""
         found = [hit for hit in hits if not hit.beside]
         answer = _from_records(question, language_of(question), found)
-        if answer is not None and (not answer.abstained or all(map(records.is_record, found))):
+        if answer is not None and _decides(answer, found):
             return None
         candidates, cosines = self._read(question, found, without_records=answer is not None)
         return self._measured(question, candidates, found, cosines) if candidates else None
@@ -313,8 +312,8 @@ def _evidence(question: str, asked: list[str], candidates: list[_Candidate], hit
         weights |= dict.fromkeys((term for term in terms(name) if term in weights), NAME_WEIGHT)
     total = sum(weights.values())
     searched = {candidate.quote.index for candidate in candidates}
-    passage = max(_share(_passage_terms(hits[index]), weights) for index in searched)
-    sentence = max(_share(candidate.terms | candidate.around, weights) for candidate in candidates)
+    passage = max(share(_passage_terms(hits[index]), weights) for index in searched)
+    sentence = max(share(candidate.terms | candidate.around, weights) for candidate in candidates)
     return (passage + sentence) / (2 * total)
 
 
@@ -333,10 +332,6 @@ def _rarity(asked: list[str], candidates: list[_Candidate]) -> dict[str, float]:
     return {term: math.log(1 + (n - held[term] + 0.5) / (held[term] + 0.5)) for term in dict.fromkeys(asked)}
 
 
-def _share(held: frozenset[str], weights: dict[str, float]) -> float:
-    return sum(weight for term, weight in weights.items() if term in held)
-
-
 def _passage_terms(hit: Hit) -> frozenset[str]:
     text = f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}"
     return frozenset(terms(text)) | _characters(text)
@@ -344,8 +339,8 @@ def _passage_terms(hit: Hit) -> frozenset[str]:
 
 def _score(question: str, candidate: _Candidate, weights: dict[str, float]) -> float:
     """Share of the question that the sentence holds; what its surroundings hold counts a third."""
-    near = _share(candidate.around - candidate.terms, weights)
-    score = (_share(candidate.terms, weights) + 0.3 * near) / sum(weights.values())
+    near = share(candidate.around - candidate.terms, weights)
+    score = (share(candidate.terms, weights) + 0.3 * near) / sum(weights.values())
     counted = _COUNTED.search(question)
     if counted and not _UNITS.match(counted[1]):
         clauses = [clause for clause in _CLAUSES.split(candidate.text) if counted[1] in clause]
@@ -367,7 +362,7 @@ def _choose(ranked: list[_Candidate], scores: list[float], weights: dict[str, fl
             break
         if length + len(candidate.text) > MAX_CHARS:
             continue
-        brings = _share(candidate.terms - covered, weights) / total
+        brings = share(candidate.terms - covered, weights) / total
         if score >= COMPANION * scores[0] or (brings >= ADDS and score >= LOW * scores[0]):
             chosen.append(candidate)
             covered |= candidate.terms
@@ -380,6 +375,11 @@ def _record_labels(question: str, quotes: list[Quote], hits: list[Hit]) -> dict[
     names = {index: record.name for record in records.records(hits) for index in record.indices}
     labels = {quote: names.get(quote.index, "") for quote in quotes}
     return {quote: name for quote, name in labels.items() if name and name not in question and quote.start > 0}
+
+
+def _decides(answer: Answer, hits: list[Hit]) -> bool:
+    """Whether a monograph's answer stands: it says something, or no guideline or label is there that may."""
+    return not answer.abstained or all(map(records.is_record, hits))
 
 
 def _from_records(question: str, language: Language, hits: list[Hit]) -> Answer | None:

@@ -31,9 +31,7 @@ def note(connection: sa.Connection, document: str, making: Making) -> None:
 
 def note_cutter(connection: sa.Connection, document: str, cutter: str, left_out: Mapping[int, str]) -> None:
     """Note that the chunks of `document` are what this cutter gives; the rest of its making holds still."""
-    row: dict[str, object] = {"document": document, "cutter": cutter, "outline": b"", "text_hash": "", "sketch": b""}
-    connection.execute(sa.insert(makings).prefix_with("OR IGNORE"), row)
-    connection.execute(sa.update(makings).where(makings.c.document == document).values(cutter=cutter))
+    _set(connection, document, cutter=cutter)
     _note_left_out(connection, document, left_out)
 
 
@@ -46,11 +44,14 @@ def _note_left_out(connection: sa.Connection, document: str, left_out: Mapping[i
 
 def note_sketch(connection: sa.Connection, document: str, text_hash: str, sketch: bytes) -> None:
     """Note the sketch of a document whose making is old or was not noted."""
-    values = {"text_hash": text_hash, "sketch": sketch}
-    if read(connection, document) is None:
-        connection.execute(sa.insert(makings), {"document": document, "cutter": "", "outline": b"", **values})
-    else:
-        connection.execute(sa.update(makings).where(makings.c.document == document).values(**values))
+    _set(connection, document, text_hash=text_hash, sketch=sketch)
+
+
+def _set(connection: sa.Connection, document: str, **values: object) -> None:
+    """Set columns of a document's row, which is made empty if it is not there."""
+    row: dict[str, object] = {"document": document, "cutter": "", "outline": b"", "text_hash": "", "sketch": b""}
+    connection.execute(sa.insert(makings).prefix_with("OR IGNORE"), row)
+    connection.execute(sa.update(makings).where(makings.c.document == document).values(**values))
 
 
 def read(connection: sa.Connection, document: str) -> Making | None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import sqlalchemy as sa
@@ -47,6 +47,7 @@ Guard = Callable[[sa.Connection], None]
 """Raises, within a transaction, if what it would write must not count: see kb.jobs.Lease."""
 
 _PUBLISHED = ("ready", "superseded")
+_Key = TypeVar("_Key", int, str)
 _BATCH = 500  # rows fetched or looked up at a time; SQLite allows 32,766 variables
 
 
@@ -208,25 +209,20 @@ class Store:
 
     def chunks(self, document: str) -> list[Chunk]:
         """The document's chunks in reading order."""
-        query = sa.select(chunks).where(chunks.c.document == document).order_by(chunks.c.position)
-        with self.reading() as connection:
-            return [chunk_of(row) for row in connection.execute(query)]
+        return self._chunks_of(document)
 
     def chunks_on_page(self, document: str, page: int) -> list[Chunk]:
         """The chunks that hold something of this page (or record), in reading order."""
-        query = sa.select(chunks).where(
-            chunks.c.document == document, chunks.c.first_page <= page, chunks.c.last_page >= page
-        )
-        with self.reading() as connection:
-            return [chunk_of(row) for row in connection.execute(query.order_by(chunks.c.position))]
+        return self._chunks_of(document, chunks.c.first_page <= page, chunks.c.last_page >= page)
 
     def chunks_around(self, document: str, position: int) -> list[Chunk]:
         """The chunk at this position of the document, with the one before and the one after, as far as there are."""
-        query = sa.select(chunks).where(
-            chunks.c.document == document, chunks.c.position.between(position - 1, position + 1)
-        )
+        return self._chunks_of(document, chunks.c.position.between(position - 1, position + 1))
+
+    def _chunks_of(self, document: str, *where: sa.ColumnElement[bool]) -> list[Chunk]:
+        query = sa.select(chunks).where(chunks.c.document == document, *where).order_by(chunks.c.position)
         with self.reading() as connection:
-            return [chunk_of(row) for row in connection.execute(query.order_by(chunks.c.position))]
+            return [chunk_of(row) for row in connection.execute(query)]
 
     def chunk_numbers(self) -> np.ndarray:
         """Numbers of the chunks of published and superseded documents, ascending, int64 of shape (n,)."""
@@ -240,26 +236,20 @@ class Store:
 
     def chunks_by_number(self, numbers: Iterable[int]) -> dict[int, Chunk]:
         """The chunks of these numbers; numbers that are gone are absent."""
-        wanted = [int(number) for number in numbers]
-        found: dict[int, Chunk] = {}
-        with self.reading() as connection:
-            for table in (chunks, past_chunks):  # an older index generation names what has been cut anew since
-                missing = [number for number in wanted if number not in found]
-                for start in range(0, len(missing), _BATCH):
-                    query = sa.select(table).where(table.c.number.in_(missing[start : start + _BATCH]))
-                    found.update((row.number, chunk_of(row)) for row in connection.execute(query))
-        return found
+        return self._chunks_by("number", list(map(int, numbers)))
 
     def chunks_by_id(self, ids: Iterable[str]) -> dict[str, Chunk]:
         """The chunks of these ids; ids that are gone are absent."""
-        wanted = sorted(set(ids))
-        found: dict[str, Chunk] = {}
+        return self._chunks_by("id", sorted(set(ids)))
+
+    def _chunks_by(self, name: str, wanted: Sequence[_Key]) -> dict[_Key, Chunk]:
+        found: dict[_Key, Chunk] = {}
         with self.reading() as connection:
-            for table in (chunks, past_chunks):
-                missing = [id for id in wanted if id not in found]
+            for table in (chunks, past_chunks):  # an older index generation names what has been cut anew since
+                missing = [key for key in wanted if key not in found]
                 for start in range(0, len(missing), _BATCH):
-                    query = sa.select(table).where(table.c.id.in_(missing[start : start + _BATCH]))
-                    found.update((row.id, chunk_of(row)) for row in connection.execute(query))
+                    query = sa.select(table).where(table.c[name].in_(missing[start : start + _BATCH]))
+                    found.update((getattr(row, name), chunk_of(row)) for row in connection.execute(query))
         return found
 
     def documents_by_id(self, ids: Iterable[str]) -> dict[str, Document]:

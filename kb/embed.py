@@ -24,7 +24,7 @@ from langchain_core.embeddings import Embeddings
 
 from kb.errors import UsageError
 from kb.settings import Settings
-from kb.static_embed import StaticTable, table_shape
+from kb.static_embed import StaticTable, table_shape, tokenizer_of, unit
 from kb.terms import language_of
 from kb.types import Chunk, Language
 
@@ -129,8 +129,7 @@ class SentenceTransformerEmbedder(Embedder):
             part = order[start : start + _BATCH]
             with self._turn(question or urgent):
                 vectors[part] = self._encode([texts[i] for i in part], question)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+        return unit(vectors)
 
     def _encode(self, texts: list[str], question: bool) -> np.ndarray:
         prompt = self._query_prompt if question else self._document_prompt
@@ -156,13 +155,8 @@ class SentenceTransformerEmbedder(Embedder):
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
         files = [self._folder / "tokenizer.json", *sorted(self._folder.glob("*/tokenizer.json"))]
-        tokenizer = Tokenizer.from_file(str(next((path for path in files if path.is_file()), files[0])))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
+        return tokenizer_of(next((path for path in files if path.is_file()), files[0]))
 
     @cached_property
     def _model(self) -> SentenceTransformer:

@@ -51,17 +51,11 @@ class StaticTable:
             for at, encoding in enumerate(batch, start=start):
                 if ids := encoding.ids:
                     found[at] = scales[ids] @ rows[ids]
-        norms = np.linalg.norm(found, axis=1, keepdims=True)
-        return np.asarray(found / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+        return unit(found)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        return tokenizer
+        return tokenizer_of(self._folder / "tokenizer.json")
 
     @cached_property
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
@@ -70,6 +64,22 @@ class StaticTable:
         tensors = load_file(str(self._folder / _WEIGHTS))
         rows = next(tensors[name] for name in _ROWS if name in tensors)
         return rows, tensors.get("weights", np.ones(len(rows), dtype=np.float32)).astype(np.float32)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """The rows at length 1, float32; a zero row stays one."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1.0), dtype=np.float32)
+
+
+def tokenizer_of(path: Path) -> Tokenizer:
+    """The tokenizer of a tokenizer.json, which neither cuts nor pads."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def table_shape(folder: Path) -> tuple[int, int]:

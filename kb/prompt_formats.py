@@ -29,8 +29,6 @@ SHORT_SYSTEM: dict[Language, str] = {
     "zh": "根据资料回答问题；资料中没有答案时回答：文本中未提及。",
     "en": "Answer from the passages; if they do not say, answer: Not mentioned in the documents.",
 }
-SHORT_VERSION = 1
-"""Raised whenever the short wording changes; a model tuned on another one is refused."""
 MOST_FIELDS = 4
 _SHOWN = "vademecum_passages"
 

@@ -18,7 +18,6 @@ from kb.schema import chunks, documents, pages, past_chunks, staged, staged_chun
 from kb.store import Guard, Store, bump, chunk_of, chunk_row, page_row
 from kb.types import READ_STATES, Chunk, Document, Language, Making, Page
 
-_BATCH = 500
 _COLUMNS = [column.name for column in staged_chunks.columns if column.name != "vector"]
 
 
@@ -99,9 +98,9 @@ def add_vectors(store: Store, ids: Sequence[str], matrix: np.ndarray, *, guard: 
     with store.writing() as connection:
         if guard:
             guard(connection)
-        for id, row in zip(ids, matrix, strict=True):
-            vector = np.asarray(row, dtype="<f4").tobytes()
-            connection.execute(sa.update(staged_chunks).where(staged_chunks.c.id == id).values(vector=vector))
+        blobs = (np.asarray(row, dtype="<f4").tobytes() for row in matrix)
+        rows = [{"staged": id, "vector": blob} for id, blob in zip(ids, blobs, strict=True)]
+        connection.execute(sa.update(staged_chunks).where(staged_chunks.c.id == sa.bindparam("staged")), rows)
 
 
 def switch(store: Store, embedder: str, *, drop_past: bool, guard: Guard | None = None) -> int:

@@ -41,9 +41,7 @@ def stage(
     guard: Guard | None = None,
 ) -> None:
     """Put chunks beside the live ones. Those that say the same under the same heading take over their vectors."""
-    with store.writing() as connection:
-        if guard:
-            guard(connection)
+    with store.writing(guard) as connection:
         if not connection.execute(sa.select(documents.c.id).where(documents.c.id == document)).first():
             return  # removed meanwhile
         known = _vectors(connection, document, embedder)
@@ -95,9 +93,7 @@ def staged_by_id(store: Store, ids: Collection[str]) -> dict[str, Chunk]:
 
 def add_vectors(store: Store, ids: Sequence[str], matrix: np.ndarray, *, guard: Guard | None = None) -> None:
     """File float32 rows (n, dimension) with staged chunks."""
-    with store.writing() as connection:
-        if guard:
-            guard(connection)
+    with store.writing(guard) as connection:
         blobs = (np.asarray(row, dtype="<f4").tobytes() for row in matrix)
         rows = [{"staged": id, "vector": blob} for id, blob in zip(ids, blobs, strict=True)]
         connection.execute(sa.update(staged_chunks).where(staged_chunks.c.id == sa.bindparam("staged")), rows)
@@ -108,9 +104,7 @@ def switch(store: Store, embedder: str, *, drop_past: bool, guard: Guard | None 
 
     `drop_past`: no index generation names the chunks that the switch before this one replaced.
     """
-    with store.writing() as connection:
-        if guard:
-            guard(connection)
+    with store.writing(guard) as connection:
         if drop_past:
             connection.execute(sa.delete(past_chunks))
         ready = sa.select(staged).join(documents, documents.c.id == staged.c.document)
@@ -139,9 +133,7 @@ def replace_document(
 
     What an admin has decided meanwhile (title, state, …) stays. False if the document was removed.
     """
-    with store.writing() as connection:
-        if guard:
-            guard(connection)
+    with store.writing(guard) as connection:
         now = connection.execute(sa.select(documents).where(documents.c.id == document.id)).one_or_none()
         if now is None or now.state not in READ_STATES:
             return False

@@ -103,9 +103,7 @@ class Store:
         """Store pages as read. A page that is there already is replaced. `guard` runs first, and may refuse."""
         rows = [page_row(document, page) for page in new]
         if rows:
-            with self.writing() as connection:
-                if guard:
-                    guard(connection)
+            with self.writing(guard) as connection:
                 connection.execute(sa.insert(pages).prefix_with("OR REPLACE"), rows)
 
     def drop_pages(self, document: str) -> None:
@@ -136,9 +134,7 @@ class Store:
         in it, and may refuse.
         """
         state: DocumentState = "draft" if document.state == "draft" else "ready"
-        with self.writing() as connection:
-            if guard:
-                guard(connection)
+        with self.writing(guard) as connection:
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             if new:
                 connection.execute(sa.insert(chunks), [chunk_row(chunk) for chunk in new])
@@ -183,9 +179,7 @@ class Store:
 
     def fail_document(self, document: Document, *, guard: Guard | None = None) -> None:
         """Keep the row with its reason; drop what was read of it, and the original."""
-        with self.writing() as connection:
-            if guard:
-                guard(connection)
+        with self.writing(guard) as connection:
             connection.execute(sa.delete(pages).where(pages.c.document == document.id))
             connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
             upsert_document(connection, replace(document, state="failed", chunks=0))
@@ -379,11 +373,16 @@ class Store:
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """One transaction, durable when the block ends without an error. Keep it short; raises StoreError."""
+    def writing(self, guard: Guard | None = None) -> Iterator[sa.Connection]:
+        """One transaction, durable when the block ends without an error. Keep it short; raises StoreError.
+
+        `guard` runs first in it, and may refuse.
+        """
         with _told("written"), self._engine.connect() as plain:
             connection = plain.execution_options(vademecum_write=True)
             with connection.begin():
+                if guard:
+                    guard(connection)
                 yield connection
 
     def _numbers(self, query: sa.Select[Any]) -> np.ndarray:

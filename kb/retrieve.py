@@ -10,12 +10,8 @@ search is left out for questions in a language that the embedder does not know.
 from __future__ import annotations
 
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from kb.embed import Embedder
 from kb.errors import QuestionError
@@ -34,7 +30,6 @@ WHOLE = "diverse"
 """The stage that all others lead to: what search gives."""
 DEPTH = 100  # candidates taken from each list
 _DEEPER = 8  # times as many are looked at when too few of them may be shown
-_REMEMBERED = 256  # questions whose vectors are kept
 _SHINGLE = 5  # characters
 _SAME = 0.85  # share of the shorter text's shingles that the other holds, when they say the same
 
@@ -156,8 +151,6 @@ class Retriever:
         self._store = store
         self._index = index
         self._embedder = embedder
-        self._remembered: OrderedDict[str, np.ndarray] = OrderedDict()
-        self._remembering = threading.Lock()
 
     def search(self, question: str, k: int, scope: Scope | None = None) -> list[Hit]:
         """The k best passages of documents that are ready (or within `scope`), best first.
@@ -216,20 +209,7 @@ class Retriever:
     def _dense(self, question: str, depth: int = DEPTH) -> list[Scored]:
         if not self._embedder.knows(language_of(question)):
             return []
-        return self._index.dense(self._vector(question), depth)
-
-    def _vector(self, question: str) -> np.ndarray:
-        """The question's vector, remembered for when it is asked again (or shown another page of)."""
-        with self._remembering:
-            if question in self._remembered:
-                self._remembered.move_to_end(question)
-                return self._remembered[question]
-        vector: np.ndarray = self._embedder.encode([question], question=True)[0]
-        with self._remembering:
-            self._remembered[question] = vector
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
-        return vector
+        return self._index.dense(self._embedder.question_vector(question), depth)
 
     def hits(self, candidates: Sequence[Candidate], k: int, allowed: frozenset[str] | None = None) -> list[Hit]:
         """The first k candidates whose documents are ready (or of these ids), with their chunks and documents."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kb.errors import HomeBusy, HomeError
@@ -55,6 +57,27 @@ def test_a_follow_up_is_searched_as_it_is_meant(settings: Settings, add: Adder) 
         assert last.answer.searched_as == first.searched_as
         assert "25 mg/kg" in last.answer.text
         assert "10 mg/kg" not in last.answer.text
+
+
+def test_a_question_is_embedded_once_for_search_and_answer(
+    settings: Settings, add: Adder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lost: whoever asks in English waits for the model twice."""
+    with KnowledgeBase.open(settings, write=True) as kb:
+        add(kb.store, "a.txt", ["Aspirin relieves pain.", "Ibuprofen relieves fever."])
+        kb.embed_pending()
+        asked: list[str] = []
+        encode = kb.embedder.encode
+
+        def noting(texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
+            asked.extend(texts if question else ())
+            return encode(texts, question=question, urgent=urgent)
+
+        monkeypatch.setattr(kb.embedder, "encode", noting)
+        *_, last = kb.ask("What relieves pain?")
+        assert isinstance(last, Finished)
+        assert "Aspirin" in last.answer.text
+        assert asked == ["What relieves pain?"]
 
 
 def test_what_needs_no_library_is_not_looked_up(settings: Settings, add: Adder) -> None:

@@ -248,7 +248,7 @@ class KnowledgeBase:
 
     def warm_up(self) -> None:
         """Load what the first question would wait for."""
-        self.embedder.encode(["warm up"])
+        self.embedder.encode(["warm up", "预热"])
         self.index.terms("预热")
 
     # -- the index -----------------------------------------------------------------------------------------------

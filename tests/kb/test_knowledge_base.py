@@ -136,6 +136,15 @@ def test_searching_while_publishing(settings: Settings, add: Adder) -> None:
         assert failures == []
 
 
+def test_what_is_warm_loads_nothing_for_the_first_question(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lost: the first who asks in Chinese waits for the table of token vectors."""
+    with KnowledgeBase.open(settings, write=True) as kb:
+        kb.warm_up()
+        monkeypatch.setattr("safetensors.numpy.load_file", None)
+        assert kb.embedder.encode(["二甲双胍的禁忌证"], question=True).any()
+        assert kb.embedder.encode(["What is metformin?"], question=True).any()
+
+
 def test_a_reader_makes_no_home(settings: Settings) -> None:
     with pytest.raises(HomeError, match="no library"):
         KnowledgeBase.open(settings)

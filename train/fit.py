@@ -24,7 +24,7 @@ from train import checkpoints
 from train.deepspeed_config import deepspeed_config, prepare_distributed
 from train.packing import IGNORED, Encoded, Packed, collate
 from train.recipe import Plan
-from train.runs import METRICS, Progress
+from train.runs import METRICS, Progress, points
 from train.templates import ROLES_TEMPLATE
 
 FINAL = "final"
@@ -417,12 +417,4 @@ def _point_at(run: Path, checkpoint: Path | None) -> dict[str, Any]:
     if checkpoint is None:
         return {}
     step = int(checkpoint.name.rpartition("-")[2])
-    found: dict[str, Any] = {}
-    try:
-        for line in (run / METRICS).read_text(encoding="utf-8").splitlines(keepends=True):
-            point = json.loads(line) if line.endswith("\n") else {"step": step + 1}
-            if point["step"] <= step:
-                found = point
-    except (OSError, ValueError, KeyError):
-        return {}
-    return found
+    return next((point for point in reversed(points(run)) if point["step"] <= step), {})

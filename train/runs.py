@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -215,20 +216,8 @@ class Runs:
         return self.run(run.id)
 
     def metrics(self, run: Run, *, most: int = 1000) -> list[dict[str, Any]]:
-        """The run's curves, thinned to about `most` points: step, loss, learning_rate, seconds, …
-
-        A point that a resumed run passed again counts once, as it was the last time.
-        """
-        points: dict[int, dict[str, Any]] = {}
-        try:
-            with (run.folder / METRICS).open(encoding="utf-8") as file:
-                for line in file:
-                    if line.endswith("\n"):  # the last one may be half written
-                        point = json.loads(line)
-                        points[int(point["step"])] = point
-        except FileNotFoundError:
-            return []
-        found = [points[step] for step in sorted(points)]
+        """The run's curves, thinned to about `most` points: step, loss, learning_rate, seconds, …"""
+        found = points(run.folder)
         every = -(-len(found) // most) or 1
         return [*found[:-1:every], *found[-1:]]
 
@@ -241,6 +230,17 @@ class Runs:
             values["left_s"] = None
             values["reason"] = "its process ended without a word; resume it from its last checkpoint"
         return Run(**values)
+
+
+def points(folder: Path) -> list[dict[str, Any]]:
+    """The points in a run's folder, by their steps; one that a resumed run passed again as it was the last time."""
+    found: dict[int, dict[str, Any]] = {}
+    with suppress(FileNotFoundError), (folder / METRICS).open(encoding="utf-8") as file:
+        for line in file:
+            with suppress(ValueError):  # one that a killed process left half written, the next one's on the same line
+                point = json.loads(line)
+                found[int(point["step"])] = point
+    return [found[step] for step in sorted(found)]
 
 
 def _set(connection: sa.Connection, run_id: str, **values: Any) -> None:

@@ -95,6 +95,10 @@ def test_curves_are_thinned_and_a_step_passed_again_counts_once(store: Store) ->
     lines = [json.dumps({"step": step, "loss": loss}) for step, loss in ((1, 9.0), (2, 8.0), (3, 7.0), (2, 5.0))]
     (made.folder / METRICS).write_text("\n".join(lines) + '\n{"step": 4, "lo')
     assert [(point["step"], point["loss"]) for point in runs.metrics(made)] == [(1, 9.0), (2, 5.0), (3, 7.0)]
+    torn = '{"step": 4, "lo' + json.dumps({"step": 4, "loss": 4.0})  # its writer was killed, then the run went on
+    after = json.dumps({"step": 5, "loss": 3.0})
+    (made.folder / METRICS).write_text("\n".join([*lines, torn, after, ""]))
+    assert [point["step"] for point in runs.metrics(made)] == [1, 2, 3, 5]
     (made.folder / METRICS).write_text("".join(json.dumps({"step": n, "loss": 1.0}) + "\n" for n in range(1, 2002)))
     thin = runs.metrics(made, most=100)
     assert len(thin) <= 101

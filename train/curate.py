@@ -229,6 +229,20 @@ def retrievable(search: Search, k: int) -> Filter:
     return check
 
 
+def filters_of(search: Search, k: int, again: AnswerAgain | None) -> dict[str, Filter]:
+    """Every filter that needs no model, cheapest first; without `again` no question is answered again."""
+    filters: dict[str, Filter] = {
+        "format": check_format,
+        "language": check_language,
+        "leakage": check_leakage,
+        "groundedness": check_grounded,
+    }
+    if again is not None:
+        filters["answerability"] = answerable_again(again)
+    filters["retrievability"] = retrievable(search, k)
+    return filters
+
+
 # -- a run -----------------------------------------------------------------------------------------------------------
 
 

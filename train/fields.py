@@ -8,18 +8,20 @@ blank or 尚不明确, and from fields that a record lacks while no word in it s
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kb import records
 from kb.prompts import NOT_MENTIONED
 from kb.store import Store
 from kb.types import Chunk, Document, Hit, QAExample
-from train.examples import identified, source_of, unit_of
+from train.examples import Examples, identified, source_of, unit_of
 
 VERSION = 2
 """Raised whenever the templates change."""
+_BATCH = 500
 
 TEMPLATES: dict[str, tuple[str, ...]] = {
     "用法用量": ("{name}的用法用量是什么？", "{name}怎么使用，用量是多少？", "{name}应该如何服用或使用？"),
@@ -79,6 +81,24 @@ def generate(
             absent = _absent_field(record, parts)
             if absent:
                 yield _example(document, number, absent, "", [hit.chunk for hit in parts], names[:1], 0, report)
+
+
+def generate_into(
+    store: Store,
+    documents: Sequence[Document],
+    report: FieldsReport,
+    *,
+    per_field: int = 1,
+    progress: Callable[[FieldsReport], None] = lambda report: None,
+) -> int:
+    """Keep the examples of `generate` in the library, some hundreds at once; returns how many of them were new."""
+    examples = Examples(store)
+    made = generate(store, documents, report, per_field=per_field)
+    new = 0
+    while batch := list(itertools.islice(made, _BATCH)):
+        new += examples.add(batch)
+        progress(report)
+    return new
 
 
 def field_value(lines: Sequence[records.FieldLine], hits: Sequence[Hit]) -> str:

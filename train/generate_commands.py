@@ -11,7 +11,7 @@ from train.verbs import Documents, chosen, opened
 
 if TYPE_CHECKING:
     from kb.knowledge_base import KnowledgeBase
-    from kb.types import Document, QAExample
+    from kb.types import Document
     from train.generate import GenerationReport, Limits
     from train.items import Mix
 
@@ -118,7 +118,6 @@ def account(
 def _generate_fields(base: KnowledgeBase, documents: list[Document], per_field: int) -> dict[str, object]:
     from kb.errors import UsageError
     from train import fields
-    from train.examples import Examples
 
     chosen = [document for document in documents if fields.is_monographs(document)]
     if not chosen:
@@ -127,17 +126,14 @@ def _generate_fields(base: KnowledgeBase, documents: list[Document], per_field: 
             "Add one with `vademecum add`."
         )
     report = fields.FieldsReport()
-    examples = Examples(base.store)
     line = ProgressLine()
-    new = 0
-    batch: list[QAExample] = []
-    for example in fields.generate(base.store, chosen, report, per_field=per_field):
-        batch.append(example)
-        if len(batch) >= 500:
-            new += examples.add(batch)
-            batch.clear()
-            line.show(f"record {report.records:,}: {report.made:,} examples")
-    new += examples.add(batch)
+    new = fields.generate_into(
+        base.store,
+        chosen,
+        report,
+        per_field=per_field,
+        progress=lambda now: line.show(f"record {now.records:,}: {now.made:,} examples"),
+    )
     line.close()
     return {
         "generator": "fields",

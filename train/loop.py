@@ -7,8 +7,10 @@ parameters) and small enough for two cores; it is taught to read single fields, 
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,10 +25,10 @@ from train import datasets, fields, model_folders
 from train.architecture import Size, train_tokenizer, write_new_model
 from train.contexts import ContextPlan, PassageSearch
 from train.drills import DrillPlan, Field, drills
-from train.examples import Examples, Selection
+from train.examples import Selection
 from train.fields import TEMPLATES, FieldsReport
 from train.packing import Encoded, pack
-from train.prepare import Ready, Sft, counts, describe, prepare_sft, register
+from train.prepare import Ready, Sft, counts, describe, encoded, prepare_sft, register
 from train.recipe import Recipe
 from train.runs import RESUMABLE, Run, Runs
 from train.templates import encode, encode_text
@@ -42,7 +44,7 @@ STAGES = (
 """Shares of the drills: short values with many questions about each reading teach whose field is asked for, long ones
 to copy them to their end."""
 Told = Callable[[str], None]
-_FIELDS_AT_ONCE = 400
+_HELD_OUT_ROWS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +109,7 @@ class Loop:
             raise UsageError("No monographs in the library: add record files of `field:value` lines first.")
         self._told("making examples from the fields of the monographs")
         report = FieldsReport()
-        batch = []
-        for example in fields.generate(base.store, documents, report):
-            batch.append(example)
-            if len(batch) == _FIELDS_AT_ONCE:
-                Examples(base.store).add(batch)
-                batch = []
-        Examples(base.store).add(batch)
+        fields.generate_into(base.store, documents, report)
         self._told(f"{report.made:,} examples of {report.records:,} records; curating them")
         curated(base, self._told)
         self._told("building the dataset")
@@ -164,21 +160,23 @@ class Loop:
         self._told("making reading drills")
         plan, tokenizer = self.plan, load_tokenizer(start.folder)
         examples = list(curriculum(tokenizer, dataset, plan))
-        held = list(self._held_out(tokenizer, dataset))
-        ready = Ready(pack(examples, plan.row, "best-fit"), pack(held, plan.row, "best-fit"), True, {})
+        left_out: Counter[str] = Counter()
+        rows = itertools.islice(datasets.rows(dataset.validation), _HELD_OUT_ROWS)
+        held = list(encoded(tokenizer, rows, "chat", plan.row, left_out))
+        train, validation = pack(examples, plan.row, "best-fit"), pack(held, plan.row, "best-fit")
         facts: dict[str, Any] = {
             "template": "chat",
             "packing": "best-fit",
             "length": plan.row,
             "context": plan.size.context,
+            "train": counts(train, len(examples), {}),
+            "validation": counts(validation, len(held), left_out),
         }
-        facts["train"] = counts(ready.train, len(examples), {})
-        facts["validation"] = counts(ready.validation, len(held), {})
         recipe = self._recipe(plan.learning_rate, 1.0)
         base = model_folders.base_of(self.home, start.name)
         version = (dataset.name, dataset.version, "")
         run = describe("pretrain", f"{plan.name}-read", base, recipe, dataset=version, facts=facts, arguments={})
-        made = register(Runs(store), self.home, run, base, recipe, Ready(ready.train, ready.validation, True, facts))
+        made = register(Runs(store), self.home, run, base, recipe, Ready(train, validation, True, facts))
         self.note(pretrain=made.id)
         return made
 
@@ -229,37 +227,13 @@ class Loop:
             threads=self.plan.threads,
         )
 
-    def _held_out(self, tokenizer: Any, dataset: datasets.Dataset) -> Iterator[Encoded]:
-        for number, row in enumerate(datasets.rows(dataset.validation)):
-            example = encode(tokenizer, row["messages"], "chat")
-            if len(example) <= self.plan.row:
-                yield example
-            if number >= 400:
-                return
-
 
 def curated(base: KnowledgeBase, told: Told) -> None:
     """Keep or drop the candidates that the fields gave, by every filter that needs no model."""
-    from train.curate import (
-        CurationReport,
-        answerable_again,
-        by_quoting,
-        check_format,
-        check_grounded,
-        check_language,
-        check_leakage,
-        retrievable,
-    )
+    from train.curate import CurationReport, by_quoting, filters_of
     from train.curation import curate
 
-    filters = {
-        "format": check_format,
-        "language": check_language,
-        "leakage": check_leakage,
-        "groundedness": check_grounded,
-        "answerability": answerable_again(by_quoting(base.extractor(""))),
-        "retrievability": retrievable(PassageSearch(base.store, base.retriever), 10),
-    }
+    filters = filters_of(PassageSearch(base.store, base.retriever), 10, by_quoting(base.extractor("")))
     report = CurationReport()
     curate(base.store, Selection(states=("candidate",), generators=("fields",)), filters, report)
     told(f"{report.kept:,} of {report.seen:,} kept")

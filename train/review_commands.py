@@ -65,7 +65,8 @@ def curate(
 ) -> None:
     """Keep or drop the candidates; what is dropped stays, with its filter and reason."""
     from kb.evaluate import read_rows
-    from train.curate import CurationReport, by_quoting
+    from train.contexts import PassageSearch
+    from train.curate import CurationReport, by_quoting, filters_of
     from train.curation import curate as run
     from train.diversity import diversity
     from train.examples import Selection
@@ -76,13 +77,14 @@ def curate(
         report = CurationReport()
         line = ProgressLine()
         again = by_quoting(base.extractor(""))
-        filters: dict[str, Filter] = {}
+        search = PassageSearch(base.store, base.retriever)
+        judging: dict[str, Filter] = {}
         if judge:
-            filters, again = _ask_judge(base, selection, concurrency, again, line)
+            judging, again = _ask_judge(base, selection, concurrency, again, line)
         run(
             base.store,
             selection,
-            _filters(base, k, again if answer_again else None) | filters,
+            filters_of(search, k, again if answer_again else None) | judging,
             report,
             embedder=base.embedder,
             against=asked,
@@ -109,8 +111,9 @@ def _ask_judge(
     from train.generate import GenerationReport, Limits, generate
     from train.judge import ANSWER_AGAIN, JUDGE, Replies, by_model, items, judged
 
+    engine = engine_of(base.settings, concurrency)
+
     async def ask() -> None:
-        engine = engine_of(base.settings, concurrency)
         try:
             for task in (JUDGE, ANSWER_AGAIN):
                 await generate(
@@ -124,35 +127,10 @@ def _ask_judge(
                 )
         finally:
             await engine.close()
-        names.append(engine.name)
 
-    names: list[str] = []
     asyncio.run(ask())
-    replies = {task.name: Replies(base.store, task, names[0]) for task in (JUDGE, ANSWER_AGAIN)}
-    return {"judge": judged(replies[JUDGE.name])}, by_model(replies[ANSWER_AGAIN.name], again)
-
-
-def _filters(base: KnowledgeBase, k: int, again: AnswerAgain | None) -> dict[str, Filter]:
-    from train.contexts import PassageSearch
-    from train.curate import (
-        answerable_again,
-        check_format,
-        check_grounded,
-        check_language,
-        check_leakage,
-        retrievable,
-    )
-
-    filters: dict[str, Filter] = {
-        "format": check_format,
-        "language": check_language,
-        "leakage": check_leakage,
-        "groundedness": check_grounded,
-    }
-    if again is not None:
-        filters["answerability"] = answerable_again(again)
-    filters["retrievability"] = retrievable(PassageSearch(base.store, base.retriever), k)
-    return filters
+    verdicts, answers = (Replies(base.store, task, engine.name) for task in (JUDGE, ANSWER_AGAIN))
+    return {"judge": judged(verdicts)}, by_model(answers, again)
 
 
 # -- batch answers ---------------------------------------------------------------------------------------------------

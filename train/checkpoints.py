@@ -47,18 +47,18 @@ def seal(written: Path, run: Path, *, keep: int = 2) -> Path:
     try:
         files = sorted(path for path in written.rglob("*") if path.is_file())
         for path in files:
-            _sync(path)
+            sync(path)
         marker = {"files": {str(path.relative_to(written)): path.stat().st_size for path in files}}
         part = written / (MARKER + ".part")
         part.write_text(json.dumps(marker))
-        _sync(part)
+        sync(part)
         part.rename(written / MARKER)
         for folder in {path.parent for path in files} | {written}:
-            _sync(folder)
+            sync(folder)
         if target.exists():
             shutil.rmtree(target)
         written.rename(target)
-        _sync(run)
+        sync(run)
     except OSError as error:
         raise told(error, run) from error
     for _, old in _numbered(run)[:-keep]:
@@ -105,7 +105,8 @@ def _numbered(run: Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk before going on."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

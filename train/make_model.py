@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kb.errors import NotFound
 from train.convert import merge_adapters
 from train.fit import FINAL
-from train.model_folders import Model, base_of, publish
+from train.model_folders import Model, model, publish
 from train.recipe import Plan
 from train.runs import Run
 
@@ -48,10 +49,9 @@ def lineage(plan: Plan, run: Run, result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parents(home: Path, base: str) -> list[dict[str, Any]]:
     """The models that this one descends from, nearest first, each with the data it has seen."""
-    if not (home / "models" / base / "lineage.json").is_file():
+    try:
+        own = model(home, base)
+    except NotFound:  # a folder from elsewhere
         return []
-    found = base_of(home, base)
-    from train.model_folders import model
-
-    own = model(home, found.name).lineage
-    return [{"name": found.name, "hash": found.hash, "run": found.run, "dataset": own["dataset"]}, *own["parents"]]
+    named = {"name": own.name, "hash": own.hash, "run": own.run, "dataset": own.lineage["dataset"]}
+    return [named, *own.lineage["parents"]]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kb.errors import NotFound, StoreError, UsageError
+from train.checkpoints import sync
 
 LINEAGE = "lineage.json"
 FORMAT = 1
@@ -77,10 +78,11 @@ def model(home: Path, name: str) -> Model:
 
 def base_of(home: Path, key: str) -> Base:
     """What `key` names: a model of this home, or a folder with config.json and safetensors. Raises UsageError."""
-    if _usable(key) and (home / "models" / key / LINEAGE).is_file():
-        own = model(home, key)
-        return Base(own.name, own.folder, own.hash, own.run)
     folder = Path(key).expanduser().absolute()
+    name = folder.name if folder.parent == (home / "models").absolute() else key
+    if _usable(name) and (home / "models" / name / LINEAGE).is_file():
+        own = model(home, name)
+        return Base(own.name, own.folder, own.hash, own.run)
     if not (folder / "config.json").is_file():
         raise UsageError(
             f"'{key}' is neither a model of this library (`vademecum models list`) nor a folder with a config.json. "
@@ -122,10 +124,10 @@ def publish(home: Path, name: str, written: Path, lineage: Mapping[str, Any]) ->
         (written / LINEAGE).write_text(json.dumps(row, ensure_ascii=False, indent=1), encoding="utf-8")
         (written / "README.md").write_text(card(row), encoding="utf-8")
         for path in [*(path for path in written.rglob("*") if path.is_file()), written]:
-            _sync(path)
+            sync(path)
         target.parent.mkdir(exist_ok=True)
         written.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise StoreError(
             f"Model {name} could not be kept in {target.parent}: {error.strerror or error}. Free disk space; the run's "
@@ -199,11 +201,3 @@ def _joined_hash(files: Mapping[str, str]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

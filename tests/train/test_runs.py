@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from kb.store import Store
 from tests.train.tiny import base_model
 from train import model_folders
 from train.environment import code_version, environment
+from train.make_model import lineage
+from train.recipe import Plan, Recipe
 from train.runs import METRICS, Progress, Run, Runs
 
 
@@ -115,8 +118,8 @@ def test_a_model_folder_is_whole_named_and_verified(tmp_path: Path) -> None:
     """Lost: a model of unknown origin, or one that was changed after its evaluation, answers."""
     (tmp_path / "part").mkdir()
     written = base_model(tmp_path / "part" / "w")
-    lineage = {"kind": "sft", "run": "sft-1", "base": {"name": "b", "hash": "1"}, "dataset": {"name": "d"}}
-    made = model_folders.publish(tmp_path, "drugs-1", written, lineage)
+    told = {"kind": "sft", "run": "sft-1", "base": {"name": "b", "hash": "1"}, "dataset": {"name": "d"}}
+    made = model_folders.publish(tmp_path, "drugs-1", written, told)
     assert not written.exists()
     assert made.folder == tmp_path / "models" / "drugs-1"
     assert (made.kind, made.run) == ("sft", "sft-1")
@@ -128,8 +131,25 @@ def test_a_model_folder_is_whole_named_and_verified(tmp_path: Path) -> None:
     assert model_folders.verify(made) == ["config.json"]
     base = model_folders.base_of(tmp_path, "drugs-1")
     assert (base.folder, base.run) == (made.folder, "sft-1")
+    assert model_folders.base_of(tmp_path, str(made.folder)) == base  # by its path it is the same, lineage and all
     with pytest.raises(UsageError, match="never overwritten"):
         model_folders.check_name(tmp_path, "drugs-1")
+
+
+def test_a_copy_of_a_model_can_be_trained_on(tmp_path: Path) -> None:
+    """Lost: after days of training no model is made, because its base has a lineage from elsewhere."""
+    (tmp_path / "part").mkdir()
+    made = model_folders.publish(
+        tmp_path,
+        "first",
+        base_model(tmp_path / "part" / "w"),
+        {"kind": "sft", "run": "sft-1", "dataset": {"name": "d"}, "parents": []},
+    )
+    copy = Path(shutil.copytree(made.folder, tmp_path / "copy"))
+    plan = Plan("sft-2", "sft", tmp_path, copy, tmp_path, Recipe(), packed=True)
+    assert lineage(plan, run(base=str(copy)), {})["parents"] == []
+    parents = lineage(plan, run(base="first"), {})["parents"]
+    assert [(one["name"], one["hash"], one["dataset"]) for one in parents] == [("first", made.hash, {"name": "d"})]
 
 
 def test_bases_that_could_run_code_or_are_none_are_refused(tmp_path: Path) -> None:

@@ -9,20 +9,18 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from kb.errors import StoreError, UsageError
 from train import checkpoints
-from train.fit import load_tokenizer, load_weights
+from train.fit import DTYPES, load_tokenizer, load_weights
 from train.model_folders import LINEAGE, model
-from train.recipe import Plan
+from train.recipe import Plan, Precision
 from train.runs import Runs
 from train.templates import ROLES_TEMPLATE
 
-Precision = Literal["fp32", "bf16", "fp16"]
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 BOUNDS: dict[Precision, float] = {"fp32": 1e-5, "bf16": 0.05, "fp16": 0.01}
 """Largest difference of a logit, as a share of the largest logit, that a change of precision may make."""
 _PROBES = ("利可君的用法用量是什么？", "What is the maximum daily dose?")

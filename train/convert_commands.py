@@ -12,7 +12,7 @@ from kb.console import Home, Json, verb
 from train.run_commands import open_store, quiet
 
 if TYPE_CHECKING:
-    from train.convert import Precision
+    from train.recipe import Precision
 
 
 def convert(

@@ -23,13 +23,14 @@ from kb.errors import KBError, UsageError
 from train import checkpoints
 from train.deepspeed_config import deepspeed_config, prepare_distributed
 from train.packing import IGNORED, Encoded, Packed, collate
-from train.recipe import Plan
+from train.recipe import Plan, Precision
 from train.runs import METRICS, Progress, points
 from train.templates import ROLES_TEMPLATE
 
 FINAL = "final"
 CANCEL = "cancel"
 """A file of this name in the run's folder asks it to stop after the present step."""
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _HELD_OUT_ROWS = 64
 
 
@@ -332,7 +333,7 @@ def load_weights(folder: Path, dtype: torch.dtype = torch.float32, **more: Any) 
 
 def _model(plan: Plan, tokenizer: Any) -> Any:
     recipe = plan.recipe
-    half = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[recipe.precision]
+    half = DTYPES[recipe.precision]
     more: dict[str, Any] = {"attn_implementation": "sdpa"} if plan.packed else {}
     if recipe.lora and recipe.lora.quantised:
         from transformers import BitsAndBytesConfig

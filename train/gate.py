@@ -72,10 +72,6 @@ class Verdict:
     def passed(self) -> bool:
         return all(check.passed for check in self.checks)
 
-    @property
-    def refusals(self) -> list[str]:
-        return [f"{check.name}: {check.told}" for check in self.checks if not check.passed]
-
 
 def difference(ours: Mapping[str, float], theirs: Mapping[str, float]) -> Difference | None:
     """Paired 95% bootstrap interval of the mean difference; None if no question counts for both."""

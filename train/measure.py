@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kb.answer import answer
-from kb.evaluate_answers import AnswerRow, score, squeezed, tokens
+from kb.evaluate_answers import score, tokens
 from kb.extract import Extractor
 from kb.types import Answer, Finished
 from train.examination import Asked
@@ -142,13 +142,8 @@ def _perplexity(model: Any, questions: Sequence[Asked], *, most: int = 200) -> f
         return None
     from train.answer_loss import answer_losses
 
-    losses = [loss for total, count in answer_losses(model, rows) if count for loss in [total / count]]
+    losses = [total / count for total, count in answer_losses(model, rows) if count]
     return math.exp(sum(losses) / len(losses)) if losses else None
-
-
-def same_answer(row: AnswerRow, text: str) -> bool:
-    """Whether a text is one of the gold answers, but for marks and white space."""
-    return any(squeezed(_MARK.sub("", text)) == squeezed(gold) for gold in row.answers)
 
 
 def json_of(scores: Scores) -> Mapping[str, object]:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from train.evaluations import Evaluation
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="As `models list` names it.")]
-_COLUMNS = ("f1", "rouge_l", "exact", "support", "false_answers", "false_refusals", "harmful")
 
 
 def register(models: typer.Typer) -> None:
@@ -104,10 +103,12 @@ def evaluate(
 
 def say_evaluation(output: Output, found: Evaluation) -> None:
     """The table and what the gate says."""
+    from train.measure import METRICS
+
     output.say(f"{found.id}: {found.model} on {found.dataset}")
-    output.say(f"{'':24}" + "".join(f"{name.replace('_', ' '):>16}" for name in _COLUMNS))
+    output.say(f"{'':24}" + "".join(f"{name.replace('_', ' '):>16}" for name in METRICS))
     for role, row in found.report["scores"].items():
-        cells = "".join(f"{_cell(row[name]):>16}" for name in _COLUMNS)
+        cells = "".join(f"{_cell(row[name]):>16}" for name in METRICS)
         output.say(f"{role + ': ' + str(row['engine']):24.24}{cells}")
     for check in found.report["verdict"]["checks"]:
         output.say(f"  {'✓' if check['passed'] else '✗'} {check['name']}: {check['told']}")

@@ -6,6 +6,7 @@ What cannot be trained on is counted with its reason, never cut: half an answer 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -136,12 +137,15 @@ def check(home: Path, recipe: Recipe, name: str) -> None:
         check_name(home, name)
 
 
-def length_of(folder: Path, wanted: int) -> tuple[int, int]:
-    """The size of a row, and the model's context (0: unknown). Raises UsageError if the row is the longer."""
+def length_of(folder: Path, wanted: int, usual: int = DEFAULT_LENGTH) -> tuple[int, int]:
+    """The size of a row, and the model's context (0: unknown). Raises UsageError if the row is the longer.
+
+    `wanted` 0: `usual`, or what the context has room for.
+    """
     context = int(getattr(_config(folder).get_text_config(), "max_position_embeddings", 0) or 0)
     if wanted and context and wanted > context:
         raise UsageError(f"--length {wanted}: the model's context has {context} tokens. Name {context} or fewer.")
-    return wanted or min(DEFAULT_LENGTH, context or DEFAULT_LENGTH), context
+    return wanted or min(usual, context or usual), context
 
 
 def packing_of(folder: Path, wanted: str) -> tuple[Packing, str]:
@@ -199,7 +203,7 @@ def describe(
 def steps_of(recipe: Recipe, rows: int) -> int:
     """Optimizer steps of a run over that many rows, as the trainer will count them on the devices of this machine."""
     batches = -(-rows // (recipe.rows * recipe.devices))
-    return recipe.max_steps or max(1, int(-(-batches // recipe.accumulate) * recipe.epochs + 0.999))
+    return recipe.max_steps or max(1, math.ceil(-(-batches // recipe.accumulate) * recipe.epochs))
 
 
 def register(

@@ -90,8 +90,7 @@ def _prepare(
 ) -> Run:
     from train.fit import load_tokenizer
 
-    length, context = length_of(base.folder, asked.length)
-    length = asked.length or min(length, DEFAULT_LENGTH)
+    length, context = length_of(base.folder, asked.length, DEFAULT_LENGTH)
     how, refused = packing_of(base.folder, "slice" if asked.packing == "auto" else asked.packing)
     tokenizer = load_tokenizer(base.folder)
     if tokenizer.eos_token_id is None:

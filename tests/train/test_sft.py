@@ -107,6 +107,7 @@ _KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 def test_steps_are_those_that_the_trainer_counts() -> None:
     assert steps_of(Recipe(epochs=1, rows=4), 9) == 3
     assert steps_of(Recipe(epochs=4, rows=2, devices=2, zero=2), 9) == 12
+    assert steps_of(Recipe(epochs=0.2001, rows=1), 5) == 2
     assert steps_of(Recipe(max_steps=7), 9) == 7
 
 

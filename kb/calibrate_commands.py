@@ -5,7 +5,6 @@ Heavy imports stand inside the functions, so that `vademecum --help` is instant.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,9 +68,7 @@ def run(
     target = out or check_home(settings.home, create=False) / CALIBRATION_FILE
     judged: list[Judged] = []
     for path in questions:
-        rows = read_answer_rows(path)
-        if limit is not None and limit < len(rows):
-            rows = random.Random(0).sample(rows, limit)
+        rows = read_answer_rows(path, limit)
         judged += judge_all(rows + gold_removed(rows), settings, add_files)
     result = calibrate(
         judged, calibration_of(settings.home), build_embedder(settings).grading_key, false_answers=false_answers

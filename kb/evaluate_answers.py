@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -76,15 +77,15 @@ class AnswerReport:
     by_source: Mapping[str, AnswerReport] = field(default_factory=dict)
 
 
-def read_answer_rows(path: Path) -> list[AnswerRow]:
-    """The rows of a set. Raises UsageError naming the row that is none."""
+def read_answer_rows(path: Path, limit: int | None = None) -> list[AnswerRow]:
+    """The rows of a set, or a random sample of `limit` of them. Raises UsageError naming the row that is none."""
     rows = [_row(path.name, number, row) for number, row in enumerate(read_rows(path), start=1)]
     if not rows:
         raise UsageError(f"{path.name} holds no questions.")
     with_context = sum(row.context is not None for row in rows)
     if 0 < with_context < len(rows):
         raise UsageError(f"{path.name}: {with_context} of {len(rows)} rows have a 'context'; give all or none one.")
-    return rows
+    return rows if limit is None or limit >= len(rows) else Random(0).sample(rows, limit)
 
 
 def _row(file: str, number: int, row: Mapping[str, object]) -> AnswerRow:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import random
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -103,9 +102,7 @@ def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path 
     from kb.evaluate_answers import difference, gold_removed, read_answer_rows, report, report_json
 
     with verb(as_json) as output:
-        rows = read_answer_rows(questions)
-        if asking.limit is not None and asking.limit < len(rows):
-            rows = random.Random(0).sample(rows, asking.limit)
+        rows = read_answer_rows(questions, asking.limit)
         if asking.gold_removed:
             rows = rows + gold_removed(rows)
         changed = _settings(home, **_changes(asking.compare)) if asking.compare else None

@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ingest.quality import read_badly
 from ingest.read import ReadLimits, read
 from ingest.take_in import ReadSoFar, made_of, refuse_without_text, storable_page, take, told
 from kb import staging
+from kb.editions import NOT_PUBLISHED
 from kb.embed import embedding_text
 from kb.errors import ReadError
 from kb.jobs import Job, JobQueue
@@ -48,17 +50,22 @@ class Reread:
         reading = self._read(document, job)
         job.report("chunk", 0, 1)
         chunks, language, making = made_of(kb, document.id, reading)
+        made = self._vectors(document, chunks, job)
+        job.report("store", 0, 1)
         again = replace(
             document,
             kind=reading.kind,
-            reason=told(reading),
+            reason="; ".join(filter(None, (*self._decided(document), read_badly(reading.pages), told(reading)))),
             pages=len(reading.pages),
             language=language,
         )
-        made = self._vectors(document, chunks, job)
-        job.report("store", 0, 1)
         staging.replace_document(kb.store, again, reading.pages, chunks, making, kb.embedder.key, made, guard=job.guard)
         return {"document": document.id, "pages": again.pages, "chunks": len(chunks), "reason": again.reason}
+
+    def _decided(self, document: Document) -> list[str]:
+        """Why it is not published, by now: that has nothing to do with how it was read."""
+        now = self._kb.store.document(document.id) or document
+        return [part for part in now.reason.split("; ") if part.startswith(NOT_PUBLISHED)]
 
     def _read(self, document: Document, job: RunningJob) -> ReadSoFar:
         reading = ReadSoFar()

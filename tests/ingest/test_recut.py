@@ -16,19 +16,21 @@ from kb.errors import IndexMismatch, StoreError
 from kb.index import LocalIndex
 from kb.jobs import Job, JobQueue
 from kb.knowledge_base import KnowledgeBase
-from kb.settings import Settings
+from kb.settings import OcrWhen, Settings
 from kb.store import Store
 from kb.testing import HashEmbedder
 from kb.worker import Worker
+from tests.ingest.test_ocr import PRINTED, joined, scan
 from tests.ingest.tiny_pdf import Sheet, lines, pdf
 
 QUESTION = "How much of drug 7 is given?"
 
 
-def opened(home: Path, *, chunk_tokens: int = 220, dimension: int = 64) -> KnowledgeBase:
+def opened(home: Path, *, chunk_tokens: int = 220, dimension: int = 64, ocr: OcrWhen = "auto") -> KnowledgeBase:
     """A real library; only its embedder is the small one."""
     home.mkdir(exist_ok=True)
-    kb = KnowledgeBase(Settings(home=home, chunk_tokens=chunk_tokens), Store(home), HashEmbedder(dimension), None)
+    settings = Settings(home=home, chunk_tokens=chunk_tokens, ocr=ocr)
+    kb = KnowledgeBase(settings, Store(home), HashEmbedder(dimension), None)
     kb.index.load()
     return kb
 
@@ -171,6 +173,30 @@ def test_read_again(home: Path) -> None:
     assert (kb.document("book.pdf").title, kb.document("book.pdf").state) == (title, "ready")
     assert kb.pending() == 0
     assert "Drug 7" in kb.search(QUESTION)[0].chunk.text
+    kb.close()
+
+
+def test_a_draft_that_is_read_again_still_says_why_it_is_one(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "draft.txt").write_text("Ibuprofen is taken with food.\n")
+    kb = opened(home)
+    assert add_paths(kb, [tmp_path / "draft.txt"], draft=True)[0].state == "draft"
+    assert reread_here(kb, kb.document("draft.txt"), watch).state == "done"
+    assert (kb.document("draft.txt").state, kb.document("draft.txt").reason) == ("draft", "not published yet")
+    kb.publish_document("draft.txt")
+    assert reread_here(kb, kb.document("draft.txt"), watch).state == "done"
+    assert (kb.document("draft.txt").state, kb.document("draft.txt").reason) == ("ready", "")
+    kb.close()
+
+
+def test_what_reads_as_badly_as_before_says_so_again(home: Path, tmp_path: Path) -> None:
+    text = pdf([Sheet(lines(["A page with text of its own."]))])
+    (tmp_path / "mixed.pdf").write_bytes(joined(text, scan(PRINTED)))
+    kb = opened(home, ocr="never")
+    assert add_paths(kb, [tmp_path / "mixed.pdf"])[0].state == "draft"
+    before = kb.document("mixed.pdf")
+    assert "1 of 2 pages could not be read" in before.reason
+    assert reread_here(kb, before, watch).state == "done"
+    assert (kb.document("mixed.pdf").state, kb.document("mixed.pdf").reason) == ("draft", before.reason)
     kb.close()
 
 

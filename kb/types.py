@@ -99,6 +99,10 @@ class Chunk:
     def pages(self) -> tuple[int, ...]:
         return tuple(dict.fromkeys(span.page for span in self.spans))
 
+    def boxes_on(self, page: int) -> tuple[Box, ...]:
+        """Its lines on that page."""
+        return tuple(box for span in self.spans if span.page == page for box in span.boxes)
+
 
 @dataclass(frozen=True, slots=True)
 class OutlineEntry:

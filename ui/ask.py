@@ -24,10 +24,10 @@ from kb.types import AnswerEvent, Delta, Finished, Found, Language, Restart
 from ui import past as conversations
 from ui import scope
 from ui.answer_view import Exchange, earlier, latest
-from ui.events import CLICKS, QUICK, STREAMED
+from ui.events import CLICKS, QUICK, STREAMED, act_of
 from ui.evidence_view import evidence
 from ui.i18n import language_of, say
-from ui.markup import act_button, safe
+from ui.markup import act_button, done, refused, safe
 from ui.narrowed import Narrowed
 from ui.past import PastPanel
 from ui.scope import ScopePanel
@@ -229,7 +229,7 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
         if act in VERDICTS and at is not None:
             service.conversations.give_feedback(present(), past[at].id, act)
             now = (*past[:at], replace(past[at], verdict=act), *past[at + 1 :])
-            told = f'<p class="vm-told-good" role="status">{safe(say(spoken, "judged"))}</p>'
+            told = done(say(spoken, "judged"))
             more = {tab.judge: gr.update(visible=act != "helpful"), tab.judged: (past[at].id, act), tab.correction: ""}
             return drawn(tab, now, spoken) | {tab.exchanges: now, tab.hint: told} | more
         if act == "edit" and at is not None:
@@ -254,9 +254,8 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
         try:
             service.conversations.give_feedback(present(), str(key), str(verdict), str(text or ""))
         except KBError as error:
-            return {tab.hint: f'<p class="vm-notice" role="alert">{safe(error)}</p>'}
-        told = f'<p class="vm-told-good" role="status">{safe(say(language_of(chosen), "judged"))}</p>'
-        return {tab.judge: gr.update(visible=False), tab.hint: told}
+            return {tab.hint: refused(error)}
+        return {tab.judge: gr.update(visible=False), tab.hint: done(say(language_of(chosen), "judged"))}
 
     def opened(exchanges: Exchanges, key: str, spoken: Language) -> Update:
         return redrawn(exchanges[-_KEPT:], spoken) | {tab.conversation: key}
@@ -284,7 +283,7 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
 
 def _act(event: gr.EventData, exchanges: Exchanges) -> tuple[str, int | None]:
     """What was clicked, and which of the exchanges it belongs to."""
-    act, _, number = str((event._data or {}).get("act", ""))[:40].partition(":")
+    act, number = act_of(event, 40)
     return act, int(number) if number.isdecimal() and int(number) < len(exchanges) else None
 
 

@@ -16,7 +16,7 @@ from kb.service import Service
 from kb.types import Hit, Language
 from ui.events import QUICK
 from ui.i18n import language_of, say
-from ui.markup import hit_button, places, safe
+from ui.markup import hit_button, places, refused, safe
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -70,7 +70,7 @@ def wire_bench(bench: Bench, service: Service, language: gr.Radio) -> None:
         try:
             stages = service.stages(present(), str(question or ""), _DEPTH)
         except KBError as error:
-            return {bench.found: f'<p class="vm-notice" role="alert">{safe(error)}</p>'}
+            return {bench.found: refused(error)}
         return {bench.found: stages_view(stages, spoken)}
 
     for event in (bench.run.click, bench.question.submit):

@@ -23,7 +23,7 @@ from ui.adding import Adding
 from ui.events import CLICKS, QUICK
 from ui.i18n import language_of, say
 from ui.library_view import Listing, details
-from ui.markup import safe
+from ui.markup import done, refused, safe
 from ui.quality_view import duplicates_view, quality_view
 from ui.who import present
 
@@ -117,7 +117,7 @@ def told_of(panel: DocumentPanel, act: Callable[[], object]) -> Update:
     try:
         act()
     except KBError as error:
-        return {panel.told: _told(str(error), good=False)}
+        return {panel.told: refused(error)}
     return {panel.told: ""}
 
 
@@ -137,7 +137,7 @@ def decided(
         if act == "remove":
             gone = service.remove(me, key)
             told = say(language, "removed", title=gone.title or gone.file)
-            return closed(panel) | {panel.told: _told(told, good=True)}, ""
+            return closed(panel) | {panel.told: done(told)}, ""
         if act == "publish":
             service.publish(me, key)
         elif act == "unpublish":
@@ -147,9 +147,9 @@ def decided(
         else:
             submit_reread(adding.queue, service.document(require(me, Permission.EDIT), key))
         told = say(language, f"did_{act}")
-        return closed(panel) | {panel.told: _told(told, good=True)}, key
+        return closed(panel) | {panel.told: done(told)}, key
     except KBError as error:
-        return closed(panel) | {panel.told: _told(str(error), good=False)}, key
+        return closed(panel) | {panel.told: refused(error)}, key
 
 
 ACTS: Final = ("edit", "remove", "publish", "unpublish", "reread", "keep")
@@ -169,13 +169,13 @@ def wire_panel(
         spoken = language_of(speak)
         texts = [str(value or "").strip() for value in values]
         if any(len(text) > _FIELD_CHARS for text in texts):
-            return {panel.told: _told(f"At most {_FIELD_CHARS} characters.", good=False)}
+            return {panel.told: refused(f"At most {_FIELD_CHARS} characters.")}
         noted = DocumentDetails(**dict(zip((*_FIELDS, "supersedes"), texts, strict=True)))
         try:
             service.edit(present(), str(key), noted)
         except KBError as error:
-            return {panel.told: _told(str(error), good=False)}  # the form stays open, with what was written
-        told = closed(panel) | {panel.told: _told(say(spoken, "saved"), good=True)}
+            return {panel.told: refused(error)}  # the form stays open, with what was written
+        told = closed(panel) | {panel.told: done(say(spoken, "saved"))}
         return redrawn(str(key), listed, spoken) | told
 
     fields = [*panel.fields.values(), panel.supersedes]
@@ -197,8 +197,3 @@ def _form(panel: DocumentPanel, service: Service, me: Principal, key: str, langu
 
 def _found(documents: list[Document], key: str) -> Document | None:
     return next((document for document in documents if document.id == key), None)
-
-
-def _told(text: str, *, good: bool) -> str:
-    look = "vm-told-good" if good else "vm-notice"
-    return f'<p class="{look}" role="status">{safe(text)}</p>'

@@ -6,7 +6,10 @@ click counts while the answer to the one before is still on its way. Only an ans
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from gradio import EventData
 
 QUICK: Final[dict[str, Any]] = {
     "show_progress": "hidden",
@@ -32,3 +35,15 @@ element.addEventListener('change', (event) => {
 """
 """Turns clicks on buttons with data-act into events (retry:… into a submission, whose answer is streamed),
 with what stands in fields with data-field, and choices of selects with data-choice."""
+
+
+def act_of(event: EventData, most: int = 400) -> tuple[str, str]:
+    """What was clicked and what it acts on, as anyone may have posted it; no more than `most` characters are read."""
+    act, _, value = str((event._data or {}).get("act", ""))[:most].partition(":")
+    return act, value
+
+
+def fields_of(event: EventData) -> dict[str, Any]:
+    """What stood in the fields at the click, as anyone may have posted it."""
+    given = (event._data or {}).get("fields")
+    return given if isinstance(given, dict) else {}

@@ -1,4 +1,4 @@
-"""The library's table, a document's details, the progress of an upload → HTML. Pure functions; all text is `safe`."""
+"""The library's table and filters, a document's details → HTML. Pure functions; all text is `safe`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, get_args
 from kb.access import Permission, Principal
 from kb.types import READ_STATES, Document, DocumentState, Language
 from ui.i18n import say
-from ui.markup import page_button, safe, sure_box
+from ui.markup import act_button, collections, document_button, page_button, safe, select, sure_box
 
 _METADATA = ("author", "subject", "keywords", "attachments")  # of what the file says of itself
 _COLUMNS = ("col_title", "col_state", "col_pages", "col_chunks", "col_edition", "col_collection")
@@ -64,22 +64,13 @@ def filters(documents: Sequence[Document], listing: Listing, language: Language)
     """Selects for state, collection and order. A choice becomes an event, as a click does."""
     states = [("", say(language, "all_states"))]
     states += [(state, say(language, f"state_{state}")) for state in get_args(DocumentState)]
-    names = sorted({d.collection for d in documents if d.collection})
-    collections = [("", say(language, "all_collections")), *((name, name) for name in names)]
     orders = [(order, say(language, f"sort_{order}")) for order in _ORDERS]
-    parts = [_select("state", "filter_state", states, listing.state, language)]
-    if names:
-        parts.append(_select("collection", "filter_collection", collections, listing.collection, language))
-    parts.append(_select("order", "filter_sort", orders, listing.order, language))
-    return f'<div class="vm-filters">{"".join(parts)}</div>'
-
-
-def _select(act: str, key: str, choices: Sequence[tuple[str, str]], chosen: str, language: Language) -> str:
-    options = "".join(
-        f'<option value="{safe(value)}"{" selected" if value == chosen else ""}>{safe(words)}</option>'
-        for value, words in choices
-    )
-    return f'<label><span>{safe(say(language, key))}</span><select data-choice="{act}">{options}</select></label>'
+    parts = select("filter_state", states, language, act="state", chosen=listing.state)
+    named = collections(documents, language)
+    if len(named) > 1:
+        parts += select("filter_collection", named, language, act="collection", chosen=listing.collection)
+    parts += select("filter_sort", orders, language, act="order", chosen=listing.order)
+    return f'<div class="vm-filters">{parts}</div>'
 
 
 def table(
@@ -100,8 +91,7 @@ def table(
     )
     more = ""
     if len(found) > listing.rows:
-        words = safe(say(language, "show_more", n=min(ROWS, len(found) - listing.rows)))
-        more = f'<button type="button" class="vm-act" data-act="more">{words}</button>'
+        more = act_button("more", say(language, "show_more", n=min(ROWS, len(found) - listing.rows)), "")
     return (
         f'<p class="vm-count" role="status">{safe(_count(documents, found, language))}</p>'
         f'<table class="vm-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}'
@@ -265,9 +255,7 @@ def _editions(document: Document, documents: Sequence[Document], language: Langu
     parts = ""
     for key, found in (("meta_supersedes", older), ("meta_superseded_by", newer)):
         for other in found:
-            name = safe(other.title or other.file)
-            button = f'<button type="button" class="vm-link" data-act="pick:{safe(other.id)}">{name}</button>'
-            parts += f"<dt>{safe(say(language, key))}</dt><dd>{button}</dd>"
+            parts += f"<dt>{safe(say(language, key))}</dt><dd>{document_button(other)}</dd>"
     return parts
 
 

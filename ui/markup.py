@@ -8,7 +8,7 @@ viewer.js acts on them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kb.types import Box, Citation, Document, DocumentKind, Hit, Language
 from ui.i18n import say
@@ -48,11 +48,10 @@ def page_button(
     passages: bool = False,
 ) -> str:
     """A button that opens `page` in the viewer, with its `passages` beside it or not."""
-    points = ";".join(",".join(f"{value:.1f}" for value in box) for box in boxes)
     beside = ' data-passages="1"' if passages else ""
     return (
         f'<button type="button" class="{style}" data-page="{page}" data-document="{safe(document.id)}"'
-        f' data-boxes="{points}" data-quote="{safe(quote[:_QUOTE_CHARS])}"'
+        f' data-boxes="{points(boxes)}" data-quote="{safe(quote[:_QUOTE_CHARS])}"'
         f'{beside} aria-label="{safe(label)}">{safe(content)}</button>'
     )
 
@@ -70,7 +69,7 @@ def hit_button(hit: Hit, content: str, language: Language, *, style: str, n: int
     """A button that opens the whole passage, at its first page; `n` is its number if it stands for a mark."""
     chunk, document = hit.chunk, hit.document
     page = chunk.pages[0] if chunk.pages else 1
-    boxes = tuple(box for span in chunk.spans if span.page == page for box in span.boxes)
+    boxes = chunk.boxes_on(page)
     title, where = document.title or document.file, places(language, document.kind, chunk.pages)
     key = "open_page" if document.kind == "pdf" else "open_entry"
     label = f"{title}, {where}. {say(language, key)}"
@@ -79,10 +78,49 @@ def hit_button(hit: Hit, content: str, language: Language, *, style: str, n: int
     return page_button(document, page, content, label=label, boxes=boxes, quote=chunk.text, style=style)
 
 
-def act_button(act: str, words: str, about: str) -> str:
+def points(boxes: Sequence[Box]) -> str:
+    """Boxes as ui.pages.parse_boxes reads them."""
+    return ";".join(",".join(f"{value:.1f}" for value in box) for box in boxes)
+
+
+def act_button(act: str, words: str, about: str, *, style: str = "vm-act") -> str:
     """A button whose click becomes an event with `act`; `about` tells a screen reader what it acts on."""
     label = safe(f"{words}: {about[:200]}" if about else words)
-    return f'<button type="button" class="vm-act" data-act="{safe(act)}" aria-label="{label}">{safe(words)}</button>'
+    return f'<button type="button" class="{style}" data-act="{safe(act)}" aria-label="{label}">{safe(words)}</button>'
+
+
+def document_button(document: Document) -> str:
+    """A button that chooses the document in the library."""
+    name = safe(document.title or document.file)
+    return f'<button type="button" class="vm-link" data-act="pick:{safe(document.id)}">{name}</button>'
+
+
+def select(
+    key: str, choices: Sequence[tuple[str, str]], language: Language, *, act: str = "", part: str = "", chosen: str = ""
+) -> str:
+    """A labelled select of (value, words): a choice becomes an event with `act`, or is read by page.js as `part`."""
+    options = "".join(
+        f'<option value="{safe(value)}"{" selected" if value == chosen else ""}>{safe(words)}</option>'
+        for value, words in choices
+    )
+    does = f'data-choice="{safe(act)}"' if act else f'data-part="{safe(part)}"'
+    return f"<label><span>{safe(say(language, key))}</span><select {does}>{options}</select></label>"
+
+
+def collections(documents: Iterable[Document], language: Language) -> list[tuple[str, str]]:
+    """The collections there are, as choices of (value, words); the first stands for all."""
+    names = sorted({d.collection for d in documents if d.collection})
+    return [("", say(language, "all_collections")), *((name, name) for name in names)]
+
+
+def done(text: str) -> str:
+    """A line that says what was done."""
+    return f'<p class="vm-told-good" role="status">{safe(text)}</p>'
+
+
+def refused(why: object) -> str:
+    """A line that says why something could not be done."""
+    return f'<p class="vm-notice" role="alert">{safe(why)}</p>'
 
 
 def sure_box(rest: str, ask: str, question: str, yes: str, keep: str) -> str:

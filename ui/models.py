@@ -18,9 +18,9 @@ from kb.service import Service
 from kb.types import Language
 from train import evaluations, model_folders
 from train.runs import Runs
-from ui.events import CLICKS, QUICK
+from ui.events import CLICKS, QUICK, act_of, fields_of
 from ui.i18n import language_of, say
-from ui.markup import safe
+from ui.markup import act_button, done, refused
 from ui.models_view import models_view, runs_view
 from ui.who import present
 
@@ -70,9 +70,8 @@ def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") 
     listed = [
         (model, next(iter(kept.of(model.name, hash=model.hash)), None)) for model in model_folders.models(store.home)
     ]
-    words = safe(say(language, "models_refresh"))
     return {
-        tab.refresh: f'<button type="button" class="vm-button" data-act="refresh">{words}</button>',
+        tab.refresh: act_button("refresh", say(language, "models_refresh"), "", style="vm-button"),
         tab.told: told,
         tab.models: models_view(
             listed,
@@ -91,35 +90,28 @@ def wire_models(tab: ModelsTab, service: Service, language: gr.Radio) -> None:
 
     def acted(speak: str, event: gr.EventData) -> Update:
         """A promotion, a rollback, a run to stop, or only a fresh look."""
-        spoken, data = language_of(speak), event._data or {}
-        act = str(data.get("act", ""))[:_CHARS]
-        given = data.get("fields")
-        reason = str(given.get(act, ""))[:_CHARS] if isinstance(given, dict) else ""
+        spoken, (verb, key) = language_of(speak), act_of(event, _CHARS)
+        reason = str(fields_of(event).get(f"{verb}:{key}" if key else verb, ""))[:_CHARS]  # as ui.models_view names it
         try:
-            told = _done(service, act, reason, spoken)
+            told = _told(service, verb, key, reason, spoken)
         except KBError as error:
-            told = f'<p class="vm-notice" role="alert">{safe(error)}</p>'
+            told = refused(error)
         return drawn(tab, service, spoken, told)
 
     for part in (tab.refresh, tab.models, tab.runs):
         part.click(acted, [language], tab.all, **QUICK)
 
 
-def _done(service: Service, act: str, reason: str, language: Language) -> str:
+def _told(service: Service, verb: str, key: str, reason: str, language: Language) -> str:
     """Do it; what is told. Raises KBError."""
     me, store = present(), service.kb.store
-    verb, _, key = act.partition(":")
     if verb == "promote":
         made, _ = evaluations.promote(store, key, me, reason=reason, override=reason)
-        return _good(say(language, "models_promoted", name=made.model))
+        return done(say(language, "models_promoted", name=made.model))
     if verb == "rollback":
         now = Promotions(store).roll_back(reason, me).model
-        return _good(say(language, "models_rolled_back", name=now or say(language, "models_settings_engine")))
+        return done(say(language, "models_rolled_back", name=now or say(language, "models_settings_engine")))
     if verb == "cancel":
         require(me, Permission.TRAIN)
         Runs(store).cancel(key)
     return ""
-
-
-def _good(text: str) -> str:
-    return f'<p class="vm-told-good" role="status">{safe(text)}</p>'

@@ -11,7 +11,7 @@ from train.measure import METRICS
 from train.model_folders import Model
 from train.runs import Run
 from ui.i18n import say
-from ui.markup import safe
+from ui.markup import act_button, safe
 
 _LOG_SHOWN = 4000
 _WIDTH, _HEIGHT = 320, 90
@@ -79,10 +79,13 @@ def _scores(scores: Mapping[str, Mapping[str, Any]], language: Language) -> str:
 
 def _reasoned(act: str, key: str, language: Language, look: str) -> str:
     """A field for the reason and the button; the field is named by the act, so that each button reads its own."""
-    words, why = safe(say(language, key)), safe(say(language, "models_reason"))
+    why, button = (
+        safe(say(language, "models_reason")),
+        act_button(act, say(language, key), "", style=f"vm-button {look}"),
+    )
     return (
         f'<div class="vm-filters"><label><span>{why}</span><input type="text" maxlength="300" data-field="{safe(act)}">'
-        f'</label><button type="button" class="vm-button {look}" data-act="{safe(act)}">{words}</button></div>'
+        f"</label>{button}</div>"
     )
 
 
@@ -105,8 +108,7 @@ def _run(run: Run, points: Sequence[Mapping[str, Any]], may_train: bool, languag
         figures.append(say(language, "run_left", minutes=f"{max(1, round(run.left_s / 60)):,}"))
     stop = ""
     if may_train and run.unfinished:
-        words = safe(say(language, "run_cancel"))
-        stop = f'<button type="button" class="vm-button vm-stop" data-act="cancel:{safe(run.id)}">{words}</button>'
+        stop = act_button(f"cancel:{run.id}", say(language, "run_cancel"), "", style="vm-button vm-stop")
     return (
         f'<section class="vm-model"><h3>{safe(run.id)} → {safe(run.name)} <span class="vm-state">{state}</span></h3>'
         f'<p class="vm-muted">{safe(" · ".join(figures))}</p>{_reason(run)}{curve(points, language)}{stop}'

@@ -184,7 +184,7 @@ def _passage(chunk: Chunk, page: int) -> Passage:
         text=chunk.text,
         tokens=chunk.tokens,
         pages=chunk.pages,
-        boxes=tuple(box for span in chunk.spans if span.page == page for box in span.boxes),
+        boxes=chunk.boxes_on(page),
     )
 
 

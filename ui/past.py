@@ -17,9 +17,9 @@ from kb.conversations import Exchange as Record
 from kb.errors import KBError
 from kb.types import Language
 from ui.answer_view import Exchange
-from ui.events import CLICKS, QUICK
+from ui.events import CLICKS, QUICK, act_of
 from ui.i18n import language_of, say
-from ui.markup import act_button, safe, sure_box
+from ui.markup import act_button, refused, safe, sure_box
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -103,7 +103,7 @@ def wire_past(
 
     def acted(search: str, current: str, speak: str, event: gr.EventData) -> Update:
         spoken = language_of(speak)
-        act, _, key = str((event._data or {}).get("act", ""))[:80].partition(":")
+        act, key = act_of(event, 80)
         me, closed = present(), gr.update(visible=False)
         try:
             if act == "open":
@@ -119,13 +119,13 @@ def wire_past(
                 return gone | {panel.shown: listed(search, current, spoken), panel.rename: closed}
             return {panel.shown: listed(search, current, spoken)}
         except KBError as error:
-            return {panel.shown: f'<p class="vm-notice" role="alert">{safe(error)}</p>'}
+            return {panel.shown: refused(error)}
 
     def saved(key: str, title: str, search: str, current: str, speak: str) -> Update:
         try:
             kept.rename(present(), str(key), str(title or "")[:_CHARS])
         except KBError as error:
-            return {panel.shown: f'<p class="vm-notice" role="alert">{safe(error)}</p>'}
+            return {panel.shown: refused(error)}
         return {panel.shown: listed(search, current, language_of(speak)), panel.rename: gr.update(visible=False)}
 
     inputs: list[Any] = [panel.search, conversation, language]

@@ -9,7 +9,7 @@ from kb.duplicates import Duplicate
 from kb.quality import ReadQuality
 from kb.types import Document, Language
 from ui.i18n import say
-from ui.markup import page_button, place, safe
+from ui.markup import act_button, document_button, page_button, place, safe
 
 _PAGES_SHOWN: Final = 40
 _SAMPLE_CHARS: Final = 300
@@ -86,13 +86,10 @@ def duplicates_view(document: Document, pairs: Sequence[Duplicate], language: La
         if document.id not in (pair.document.id, pair.other.id):
             continue
         other = pair.other if pair.document.id == document.id else pair.document
-        name = safe(other.title or other.file)
-        link = f'<button type="button" class="vm-link" data-act="pick:{safe(other.id)}">{name}</button>'
         told = say(language, "alike_same" if pair.share >= 1 else "alike_share", share=f"{pair.share:.0%}")
         decided = f" · {safe(say(language, f'alike_{pair.decision}'))}" if pair.decision else ""
         keep = ""
         if decides and not pair.decision:
-            words = safe(say(language, "alike_keep"))
-            keep = f'<button type="button" class="vm-button" data-act="keep:{safe(document.id)}">{words}</button>'
-        boxes += f'<div class="vm-alike" role="note"><p>{safe(told)} {link}{decided}</p>{keep}</div>'
+            keep = act_button(f"keep:{document.id}", say(language, "alike_keep"), "", style="vm-button")
+        boxes += f'<div class="vm-alike" role="note"><p>{safe(told)} {document_button(other)}{decided}</p>{keep}</div>'
     return boxes

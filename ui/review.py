@@ -19,9 +19,9 @@ from train import datasets
 from train.examples import Examples, Selection
 from train.export import FORMATS
 from train.review import REASONS, Review
-from ui.events import CLICKS, QUICK
+from ui.events import CLICKS, QUICK, act_of, fields_of
 from ui.i18n import language_of, say
-from ui.markup import safe
+from ui.markup import collections, done, refused, safe, select
 from ui.review_view import Queue, agreement_view, case_view, feedback_view, filters, nothing
 from ui.who import present
 
@@ -107,11 +107,7 @@ def wire_review(tab: ReviewTab, service: Service, language: gr.Radio) -> None:
 
     def acted(queue: Queue, speak: str, event: gr.EventData) -> Update:
         """A verdict, a choice of what is looked at, or what becomes of feedback."""
-        spoken, data = language_of(speak), event._data or {}
-        act, _, value = str(data.get("act", ""))[:_CHARS].partition(":")
-        given = data.get("fields")
-        fields: dict[str, Any] = given if isinstance(given, dict) else {}
-        told = ""
+        spoken, (act, value), told = language_of(speak), act_of(event, _CHARS), ""
         try:
             if act in ("state", "task", "source"):
                 wanted: dict[str, Any] = {act: value}
@@ -119,14 +115,14 @@ def wire_review(tab: ReviewTab, service: Service, language: gr.Radio) -> None:
             elif act in ("accept", "save", "reject", "skip"):
                 key, _, reason = value.partition(":")
                 if key == queue.current:  # else it was decided already: a key pressed twice
-                    queue, told = _judged(service, queue, act, reason, fields, spoken)
+                    queue, told = _judged(service, queue, act, reason, fields_of(event), spoken)
             elif act == "take":
                 made, _ = Review(service.kb.store).take_feedback(present())
-                told = _good(say(spoken, "feedback_taken", n=made))
+                told = done(say(spoken, "feedback_taken", n=made))
             elif act == "seen":
                 service.conversations.handle_feedback(present(), value, "seen")
         except KBError as error:
-            told = f'<p class="vm-notice" role="alert">{safe(error)}</p>'
+            told = refused(error)
         return drawn(tab, service, queue, spoken, told)
 
     for part in (tab.filters, tab.case, tab.feedback):
@@ -148,7 +144,7 @@ def _judged(
     else:
         known = reason.isdecimal() and 1 <= int(reason) <= len(REASONS)
         review.reject(me, key, REASONS[int(reason) - 1] if known else texts["reason"])
-    return queue, _good(say(language, f"review_told_{act}"))
+    return queue, done(say(language, f"review_told_{act}"))
 
 
 def _selection(queue: Queue) -> Selection:
@@ -166,10 +162,6 @@ def _names(service: Service) -> dict[str, str]:
     return {user.id: user.name for user in service.accounts.users()}
 
 
-def _good(text: str) -> str:
-    return f'<p class="vm-told-good" role="status">{safe(text)}</p>'
-
-
 def _export(service: Service, me: Principal, language: Language) -> str:
     """What to export, in which format; page.js asks ui.data_routes how much it is, then downloads it."""
     if not me.may(Permission.EXPORT):
@@ -179,13 +171,11 @@ def _export(service: Service, me: Principal, language: Language) -> str:
     for manifest in datasets.versions(service.kb.store.home):
         key = f"{manifest['name']}/{manifest['version']}"
         whats.append((f"dataset={key}", say(language, "export_dataset", name=key)))
-    names = sorted({d.collection for d in service.documents(me) if d.collection})
-    collections = [("", say(language, "all_collections")), *((name, name) for name in names)]
-    parts = _field("what", "export_what", whats, language) + _field(
-        "form", "export_format", [(form, form) for form in FORMATS], language
-    )
-    if names:
-        parts += _field("collection", "filter_collection", collections, language)
+    parts = select("export_what", whats, language, part="what")
+    parts += select("export_format", [(form, form) for form in FORMATS], language, part="form")
+    named = collections(service.documents(me), language)
+    if len(named) > 1:
+        parts += select("filter_collection", named, language, part="collection")
     since = safe(say(language, "export_since"))
     parts += f'<label><span>{since}</span><input type="date" data-part="since"></label>'
     words = safe(say(language, "export_button"))
@@ -194,8 +184,3 @@ def _export(service: Service, me: Principal, language: Language) -> str:
         f'<button type="button" class="vm-button vm-primary" data-export="1">{words}</button></div>'
         '<p class="vm-muted" role="status" data-export-told></p>'
     )
-
-
-def _field(name: str, key: str, choices: list[tuple[str, str]], language: Language) -> str:
-    options = "".join(f'<option value="{safe(value)}">{safe(words)}</option>' for value, words in choices)
-    return f'<label><span>{safe(say(language, key))}</span><select data-part="{name}">{options}</select></label>'

@@ -15,7 +15,7 @@ from kb.conversations import Feedback
 from kb.types import Chunk, Document, Language, QAExample
 from train.review import REASONS, Agreement, Case, Judgement
 from ui.i18n import say
-from ui.markup import page_button, place, safe
+from ui.markup import act_button, page_button, place, points, safe, select
 
 WAITING: Final = ("candidate", "kept")
 STATES: Final[dict[str, tuple[str, ...]]] = {
@@ -57,18 +57,10 @@ def filters(queue: Queue, counts: Sequence[tuple[str, str, str, int]], language:
     states = [(state, f"{say(language, f'review_{state}')} ({of_state[state]:,})") for state in STATES]
     tasks = [("", say(language, "review_all_tasks")), *((one, one) for one in sorted({row[0] for row in counts}))]
     sources = [("", say(language, "review_all_sources")), *((one, one) for one in sorted({row[1] for row in counts}))]
-    parts = _select("state", "filter_state", states, queue.state, language)
-    parts += _select("task", "review_task", tasks, queue.task, language)
-    parts += _select("source", "review_source", sources, queue.source, language)
+    parts = select("filter_state", states, language, act="state", chosen=queue.state)
+    parts += select("review_task", tasks, language, act="task", chosen=queue.task)
+    parts += select("review_source", sources, language, act="source", chosen=queue.source)
     return f'<div class="vm-filters">{parts}</div>'
-
-
-def _select(act: str, key: str, choices: Sequence[tuple[str, str]], chosen: str, language: Language) -> str:
-    options = "".join(
-        f'<option value="{safe(value)}"{" selected" if value == chosen else ""}>{safe(words)}</option>'
-        for value, words in choices
-    )
-    return f'<label><span>{safe(say(language, key))}</span><select data-choice="{act}">{options}</select></label>'
 
 
 def nothing(language: Language, *, any_examples: bool) -> str:
@@ -182,14 +174,13 @@ def _source(case: Case, language: Language) -> str:
 
 def _page(chunk: Chunk, document: Document, page: int, language: Language) -> str:
     """A button that opens the page in the viewer and, of a PDF, its image with the chunk's lines marked."""
-    boxes = tuple(box for span in chunk.spans if span.page == page for box in span.boxes)
+    boxes = chunk.boxes_on(page)
     title, where = document.title or document.file, place(language, document.kind, page)
     opens = page_button(document, page, where, label=f"{title}, {where}", boxes=boxes, quote=chunk.text)
     if document.kind != "pdf":
         return opens
-    points = ";".join(",".join(f"{value:.1f}" for value in box) for box in boxes)
     alt = safe(say(language, "viewer_image", page=where, title=title))
-    source = f"page-image/{safe(document.id)}/{page}?boxes={points}"
+    source = f"page-image/{safe(document.id)}/{page}?boxes={points(boxes)}"
     return f'{opens}<img class="vm-case-image" src="{source}" alt="{alt}">'
 
 
@@ -209,8 +200,7 @@ def feedback_view(pending: Sequence[Feedback], language: Language) -> str:
     corrected = sum(bool(one.correction) for one in pending)
     take = ""
     if corrected:
-        words = safe(say(language, "feedback_take", n=corrected))
-        take = f'<button type="button" class="vm-button vm-primary" data-act="take">{words}</button>'
+        take = act_button("take", say(language, "feedback_take", n=corrected), "", style="vm-button vm-primary")
     items = "".join(_feedback(one, language) for one in pending)
     return f'{take}<ul class="vm-feedback">{items}</ul>'
 
@@ -223,8 +213,7 @@ def _feedback(one: Feedback, language: Language) -> str:
         words = safe(say(language, "feedback_right"))
         correction = f'<p class="vm-case-answer"><strong>{words}</strong> {safe(one.correction)}</p>'
     verdict = f'<span class="vm-state">{safe(say(language, f"verdict_{one.verdict}"))}</span>'
-    seen = safe(say(language, "feedback_seen"))
-    act = f'<button type="button" class="vm-act" data-act="seen:{safe(one.id)}">{seen}</button>'
+    act = act_button(f"seen:{one.id}", say(language, "feedback_seen"), "")
     return (
         f'<li><p class="vm-muted">{verdict} · {safe(one.given[:10])}</p><h4>{safe(one.exchange.question)}</h4>'
         f"<p>{safe(shown)}</p>{correction}{act}</li>"

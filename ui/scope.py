@@ -15,6 +15,7 @@ from kb.service import Service
 from kb.types import Language, Scope
 from ui.events import QUICK
 from ui.i18n import language_of, say
+from ui.markup import collections
 from ui.narrowed import Narrowed, told
 from ui.who import present
 
@@ -52,10 +53,11 @@ def build_scope() -> ScopePanel:
 
 def labels(panel: ScopePanel, service: Service, language: Language) -> Update:
     """What the panel says, and the collections there are; the choice itself is left alone."""
-    names = sorted({d.collection for d in service.documents(present()) if d.collection})
-    choices = [(say(language, "all_collections"), ""), *((name, name) for name in names)]
+    choices = [(words, name) for name, words in collections(service.documents(present()), language)]
     return {
-        panel.collection: gr.update(label=say(language, "filter_collection"), choices=choices, visible=bool(names)),
+        panel.collection: gr.update(
+            label=say(language, "filter_collection"), choices=choices, visible=len(choices) > 1
+        ),
         panel.as_of: gr.update(label=say(language, "scope_as_of"), info=say(language, "scope_as_of_hint")),
         panel.quotes_only: gr.update(
             label=say(language, "scope_quotes_only"), visible=service.kb.settings.engine != "extractive"

@@ -7,6 +7,7 @@ upload is acknowledged when its original is in the library and its job is in the
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -69,7 +70,13 @@ class Batch:
         self._lock = threading.Lock()
 
     @property
+    def jobs(self) -> frozenset[int]:
+        """The numbers of their jobs."""
+        return frozenset(file.job for file in self._files)
+
+    @property
     def files(self) -> tuple[FileState, ...]:
+        """Each as it stands now: what is not added yet is looked up anew."""
         with self._lock:
             now = tuple(self._now(file) for file in self._files)
             if any(file.status == "added" and not before.status for before, file in zip(self._files, now, strict=True)):
@@ -162,7 +169,7 @@ class Adding:
 
     def others(self) -> list[Job]:
         """The jobs that are not over and not of the latest upload, oldest first."""
-        shown = {file.job for file in self.latest.files} if self.latest else set()
+        shown = self.latest.jobs if self.latest else frozenset[int]()
         return [job for job in reversed(self.queue.jobs(unfinished=True)) if job.number not in shown]
 
     def _submitted(self, principal: Principal, path: Path, details: DocumentDetails, draft: bool) -> FileState:
@@ -221,8 +228,12 @@ def _state(name: str, job: Job) -> FileState:
         return FileState(name, status="failed", reason=job.reason, job=job.number)
     if job.state == "cancelled":
         return FileState(name, status="stopped", job=job.number)
-    step = "paused" if job.state == "paused" else job.step if job.state == "running" and job.step else "wait"
-    return FileState(name, step, job.done, job.total, job=job.number, left_s=job.left_s)
+    return FileState(name, step_of(job), job.done, job.total, job=job.number, left_s=job.left_s)
+
+
+def step_of(job: Job) -> str:
+    """What is being done for a job that is not over."""
+    return "paused" if job.state == "paused" else job.step if job.state == "running" and job.step else "wait"
 
 
 def _command(settings: Settings) -> tuple[list[str], dict[str, str]]:
@@ -232,7 +243,7 @@ def _command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 
 def _spelt_out(settings: Settings) -> list[tuple[str, str]]:
-    """The settings that were given, as environment variables hold them."""
+    """The settings that were given, as environment variables hold them: lists and the like as JSON."""
     given: list[tuple[str, str]] = []
     for name in settings.model_fields_set:
         value: Any = getattr(settings, name)
@@ -240,12 +251,5 @@ def _spelt_out(settings: Settings) -> list[tuple[str, str]]:
             value = value.get_secret_value()
         if value is not None:
             plain = isinstance(value, str | int | float | Path) and not isinstance(value, bool)
-            given.append((name, str(value) if plain else settings_json(value)))
+            given.append((name, str(value) if plain else json.dumps(value)))
     return given
-
-
-def settings_json(value: Any) -> str:
-    """Lists and the like, as pydantic-settings reads them."""
-    import json
-
-    return json.dumps(value)

@@ -20,7 +20,7 @@ from ui import bench, document
 from ui.adding import Adding
 from ui.bench import Bench
 from ui.document import DocumentPanel
-from ui.events import CLICKS, QUICK
+from ui.events import CLICKS, QUICK, act_of
 from ui.i18n import language_of, say
 from ui.library_view import ROWS, Listing, filters, table
 from ui.markup import safe
@@ -101,15 +101,16 @@ def drawn(
     me, kb = present(), service.kb
     documents = service.documents(me)
     adds = me.may(Permission.UPLOAD)
-    latest, others = (adding.latest, adding.others()) if adds else (None, [])
-    running = bool(others) or (latest is not None and not latest.finished)
+    files = adding.latest.files if adds and adding.latest else None
+    others = adding.others() if adds else []
+    running = bool(others) or any(not file.status for file in files or ())
     find = say(language, "find_documents")
     return {
         tab.documents: table(documents, listing, chosen, kb.embedder.languages, language),
         tab.filters: filters(documents, listing, language) if documents else "",
         tab.search: gr.update(label=find, placeholder=find, visible=bool(documents)),
         tab.add: gr.update(visible=adds),
-        tab.files: progress(latest, others, language),
+        tab.files: progress(files, others, language),
         tab.timer: gr.Timer(_REDRAW_S if running else _WATCH_S, active=running or _vectors_are_coming(kb, documents)),
         **document.shown(tab.panel, me, kb, documents, chosen, language),
     }
@@ -126,7 +127,7 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
 
     def acted(chosen: str, listing: Listing, speak: str, event: gr.EventData) -> Update:
         """A click on a document or a column, or a choice of what is listed."""
-        act, _, value = str((event._data or {}).get("act", ""))[:_ACT_CHARS].partition(":")
+        act, value = act_of(event, _ACT_CHARS)
         also: Update = {}
         spoken = language_of(speak)
         if act == "pick":
@@ -143,7 +144,7 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
             listing = replace(listing, state=value, rows=ROWS)
         elif act == "collection":
             listing = replace(listing, collection=value, rows=ROWS)
-        if act in ("pick", "keep", *document.ACTS):
+        if act in ("pick", *document.ACTS):
             also |= document.looked_into(tab.panel, service, chosen, spoken)
         return drawn(tab, service, adding, chosen, listing, spoken) | also | {tab.chosen: chosen, tab.listing: listing}
 

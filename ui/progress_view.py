@@ -7,23 +7,22 @@ from typing import Final
 
 from kb.jobs import Job
 from kb.types import Language
-from ui.adding import Batch, FileState
+from ui.adding import FileState, step_of
 from ui.i18n import TEXTS, say
-from ui.markup import safe
+from ui.markup import act_button, safe
 
 STEERED: Final = ("pause", "resume", "cancel", "again")
 """Acts of the buttons, each with the number of a job."""
 
 
-def progress(batch: Batch | None, others: Sequence[Job], language: Language) -> str:
+def progress(files: Sequence[FileState] | None, others: Sequence[Job], language: Language) -> str:
     """Each file of the latest upload, a bar while it is read, then what came of it; then the worker's other jobs."""
-    return _uploaded(batch, language) + _others(others, language)
+    return _uploaded(files, language) + _others(others, language)
 
 
-def _uploaded(batch: Batch | None, language: Language) -> str:
-    if batch is None:
+def _uploaded(files: Sequence[FileState] | None, language: Language) -> str:
+    if files is None:
         return ""
-    files = batch.files
     if all(file.status for file in files):
         counts = {status: sum(f.status == status for f in files) for status in ("added", "known", "failed")}
         heading = say(language, "added", **counts)
@@ -57,9 +56,8 @@ def _job(job: Job, language: Language) -> str:
     kind = f"job_{job.kind}"
     what = say(language, kind) if kind in TEXTS[language] else job.kind
     subject = f"{what}: {job.subject}" if job.subject and job.kind != "add" else job.subject or what
-    step = "paused" if job.state == "paused" else job.step if job.state == "running" and job.step else "wait"
     name = f'<span class="vm-file-name">{safe(subject)}</span>'
-    return _running(name, subject, step, job.done, job.total, job.left_s, job.number, language)
+    return _running(name, subject, step_of(job), job.done, job.total, job.left_s, job.number, language)
 
 
 def _running(
@@ -91,6 +89,4 @@ def _left(seconds: float, language: Language) -> str:
 def _steer(act: str, job: int, subject: str, language: Language) -> str:
     if not job:
         return ""
-    words = safe(say(language, f"job_{act}"))
-    label = f"{words}: {safe(subject[:200])}"
-    return f'<button type="button" class="vm-act" data-act="{act}:{job}" aria-label="{label}">{words}</button>'
+    return act_button(f"{act}:{job}", say(language, f"job_{act}"), subject)

@@ -1,7 +1,7 @@
 """Own routes for data to take away: how many rows an export has, and the export as a file.
 
 The file is written whole before it is sent, so that what arrives is complete or is refused with its reason; it is
-deleted when it has been sent. Everything is checked anew and on record.
+deleted when it has been sent. Everything is checked anew and on record; what is refused, ui.refusals answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.background import BackgroundTask
 
 from kb.access import Permission, require
 from kb.editions import check_date
-from kb.errors import AccessDenied, KBError, StoreError
+from kb.errors import KBError
 from kb.service import Service
 from train import datasets
 from train.examples import Examples, Selection
@@ -36,14 +36,11 @@ def data_routes(service: Service, folder: Path) -> APIRouter:
     def size(
         request: Request, states: Words = None, collection: str = "", since: str = "", dataset: str = ""
     ) -> dict[str, int]:
-        _permitted(request)
-        try:
-            if dataset:
-                name, _, version = dataset.partition("/")
-                return {"rows": _rows_of(datasets.load(service.kb.store.home, name, version or None).manifest)}
-            return {"rows": Examples(service.kb.store).count(_selection(service, states, collection, since))}
-        except KBError as error:
-            raise HTTPException(422, str(error)) from None
+        require(request.state.principal, Permission.EXPORT)
+        if dataset:
+            name, _, version = dataset.partition("/")
+            return {"rows": _rows_of(datasets.load(service.kb.store.home, name, version or None).manifest)}
+        return {"rows": Examples(service.kb.store).count(_selection(service, states, collection, since))}
 
     @router.get("/export")
     def exported(
@@ -54,7 +51,7 @@ def data_routes(service: Service, folder: Path) -> APIRouter:
         since: str = "",
         dataset: str = "",
     ) -> FileResponse:
-        me = _permitted(request)
+        me = require(request.state.principal, Permission.EXPORT)
         if form not in FORMATS:
             raise HTTPException(422, f"There is no format '{form[:40]}'. Use one of: {', '.join(FORMATS)}.")
         with tempfile.NamedTemporaryFile(dir=folder, prefix="export-", delete=False) as made:
@@ -67,9 +64,9 @@ def data_routes(service: Service, folder: Path) -> APIRouter:
                 rows = example_rows(service.kb, _selection(service, states, collection, since))
             done = export(rows, form, path)
             service.audit.record(me, "exported", dataset[:100], form=form, rows=done.rows)
-        except KBError as error:
+        except KBError:
             path.unlink(missing_ok=True)
-            raise HTTPException(503 if isinstance(error, StoreError) else 422, str(error)) from None
+            raise
         for also in done.also:
             also.unlink(missing_ok=True)
         return FileResponse(
@@ -81,13 +78,6 @@ def data_routes(service: Service, folder: Path) -> APIRouter:
         )
 
     return router
-
-
-def _permitted(request: Request) -> Any:
-    try:
-        return require(request.state.principal, Permission.EXPORT)
-    except AccessDenied as error:
-        raise HTTPException(403, str(error)) from None
 
 
 def _selection(service: Service, states: list[str] | None, collection: str, since: str) -> Selection:

@@ -20,7 +20,7 @@ from kb.access import SINGLE, Principal
 from kb.accounts import Accounts
 from kb.errors import TooManyRequests
 from ui.places import Rate
-from ui.refusals import body_of, too_many
+from ui.refusals import body_of, refusal
 
 COOKIE: Final = "vademecum"
 OPEN: Final = frozenset({"/login", "/login.css", "/health", "/favicon.ico"})
@@ -54,7 +54,7 @@ class Door:
                 try:
                     self._rate.count(key or principal.id)
                 except TooManyRequests as error:
-                    await too_many(scope["path"], error)(scope, receive, send)
+                    await refusal(scope["path"], error)(scope, receive, send)
                     return
         await self._app(scope, receive, send)
 

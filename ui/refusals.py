@@ -39,9 +39,7 @@ def refuse_in_order(app: FastAPI) -> None:
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, KBError)
-        status, kind = status_of(error)
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyRequests | TooManyTries) else {}
-        return JSONResponse(body_of(request.url.path, str(error), kind), status, headers)
+        return refusal(request.url.path, error)
 
     async def misunderstood(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
@@ -52,10 +50,11 @@ def refuse_in_order(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, misunderstood)
 
 
-def too_many(path: str, error: TooManyRequests) -> JSONResponse:
-    """The answer to one request too many."""
-    headers = {"Retry-After": str(error.retry_after_s)}
-    return JSONResponse(body_of(path, str(error), "rate_limit_error"), 429, headers)
+def refusal(path: str, error: KBError) -> JSONResponse:
+    """The answer to a request of `path` that ended so."""
+    status, kind = status_of(error)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooManyRequests | TooManyTries) else {}
+    return JSONResponse(body_of(path, str(error), kind), status, headers)
 
 
 def status_of(error: KBError) -> tuple[int, str]:

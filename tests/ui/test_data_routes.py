@@ -17,6 +17,7 @@ from kb.settings import Settings
 from kb.types import Document, QAExample
 from train.examples import Examples, identified, source_of, unit_of
 from ui.data_routes import data_routes
+from ui.refusals import refuse_in_order
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ def client(tmp_path: Path, folder: Path, add: Callable[..., Document]) -> Iterat
             request.state.principal = Principal("li", "li", role)
             return await call_next(request)  # type: ignore[misc]
 
+        refuse_in_order(app)
         app.include_router(data_routes(service, folder))
         with TestClient(app) as client:
             yield client

@@ -95,6 +95,14 @@ class Service:
 
         return Asking(self.conversations, exchange, answering or plainly, history)
 
+    def scope(
+        self, principal: Principal, documents: Sequence[str] = (), collection: str = "", as_of: str = ""
+    ) -> Scope:
+        """A scope from what is named, documents by whole ids. Raises AccessDenied, NotFound or UsageError."""
+        for key in documents:
+            self.document(principal, key)
+        return self.kb.scope(documents, collection, as_of)
+
     def _check_scope(self, principal: Principal, scope: Scope | None) -> None:
         for document in scope.documents if scope else ():
             self.document(principal, document)

@@ -23,6 +23,7 @@ from kb.editions import DocumentDetails
 from kb.errors import ReadError
 from kb.service import Service
 from ui.adding import Adding, FileState
+from ui.openai_api import Where
 from ui.places import Places
 
 _FILES: Final = 50
@@ -30,14 +31,11 @@ _NAME_BYTES: Final = 200
 _FORM_ROOM: Final = 1 << 20  # of an upload, beside the files themselves
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(Where):
     """A question, and where to look."""
 
     question: str = Field(max_length=100_000)
     k: int | None = Field(None, ge=1, le=100, description="How many passages.")
-    documents: list[str] = Field([], max_length=100, description="Only in these documents (ids).")
-    collection: str = Field("", max_length=300)
-    as_of: str = Field("", max_length=10, description="Only what was in force on that day.")
 
 
 class FeedbackRequest(BaseModel):
@@ -71,9 +69,7 @@ def api_routes(service: Service, adding: Adding, places: Places) -> APIRouter:
         me: Principal = request.state.principal
 
         def found() -> list[dict[str, object]]:
-            for key in asked.documents:
-                service.document(me, key)
-            scope = service.kb.scope(asked.documents, asked.collection, asked.as_of)
+            scope = service.scope(me, asked.documents, asked.collection, asked.as_of)
             return [hit_json(hit) for hit in service.search(me, asked.question, asked.k, scope)]
 
         return {"hits": await places.run(found)}

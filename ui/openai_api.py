@@ -59,7 +59,7 @@ class Message(BaseModel):
 
 
 class Where(BaseModel):
-    """Where to look, and how to answer; the extension field `vademecum` of a request."""
+    """Where to look; the extension field `vademecum` of a request."""
 
     documents: list[str] = Field(default=[], max_length=100, description="Only in these documents (ids).")
     collection: str = Field(default="", max_length=300, description="Only in documents of this collection.")
@@ -181,9 +181,7 @@ class Completion:
     def begin(self, me: Principal) -> Iterator[AnswerEvent]:
         """Start answering, in the thread that answers."""
         where = self._asked.vademecum
-        for key in where.documents:
-            self._service.document(me, key)
-        scope = self._service.kb.scope(where.documents, where.collection, where.as_of)
+        scope = self._service.scope(me, where.documents, where.collection, where.as_of)
         quotes = self._asked.model == EXTRACTIVE
         self._asking = self._service.ask(
             me, self._question, history=self._history, scope=scope, via="api", quotes_only=quotes

@@ -8,7 +8,7 @@ anyone signed in can post any event.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +20,7 @@ from kb.errors import KBError
 from kb.export import as_markdown
 from kb.retrieve import check_question
 from kb.service import Service
-from kb.types import AnswerEvent, Delta, Finished, Found, Language, Restart
+from kb.types import AnswerEvent, Delta, Document, Finished, Found, Language, Restart
 from ui import past as conversations
 from ui import scope
 from ui.answer_view import Exchange, earlier, latest
@@ -72,7 +72,7 @@ class AskTab:
 
     @property
     def labelled(self) -> list[Any]:
-        """What `labels`, `drawn` and `welcome` update."""
+        """What `labels` and `drawn` update."""
         return [
             self.question,
             self.send,
@@ -122,8 +122,8 @@ def build_ask(language: Language) -> AskTab:
     return AskTab(question, send, stop, new, welcome, past, talk, sources, hint, exchanges, replacing, *later)
 
 
-def labels(tab: AskTab, service: Service, language: Language) -> Update:
-    """What the tab says, apart from the conversation."""
+def labels(tab: AskTab, service: Service, documents: Sequence[Document], language: Language) -> Update:
+    """What the tab says, apart from the conversation, where these documents are there to be asked."""
     return {
         tab.question: gr.update(label=say(language, "question"), placeholder=say(language, "question_hint")),
         tab.send: gr.update(value=say(language, "send")),
@@ -132,7 +132,7 @@ def labels(tab: AskTab, service: Service, language: Language) -> Update:
         tab.correction: gr.update(label=say(language, "correction")),
         tab.correct: gr.update(value=say(language, "correction_send")),
         **conversations.labels(tab.kept, language),
-        **scope.labels(tab.scope, service, language),
+        **asked_of(tab, service, documents, language),
     }
 
 
@@ -148,9 +148,12 @@ def drawn(tab: AskTab, exchanges: Exchanges, language: Language) -> Update:
     }
 
 
-def welcome(service: Service, language: Language) -> str:
-    """What stands where the conversation will be: what to ask, or that the library is empty."""
-    return _empty(language, has_documents=bool(service.documents(present())))
+def asked_of(tab: AskTab, service: Service, documents: Sequence[Document], language: Language) -> Update:
+    """What follows from the documents there are: what to ask (or that there are none), and where it can be asked."""
+    return {
+        tab.welcome: _empty(language, has_documents=bool(documents)),
+        **scope.labels(tab.scope, service, documents, language),
+    }
 
 
 def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -> None:

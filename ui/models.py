@@ -39,30 +39,33 @@ class ModelsTab:
     models: gr.HTML
     runs_box: gr.Accordion
     runs: gr.HTML
+    opened: gr.State
+    """Whether the tab was looked at: until then nothing of it is drawn."""
 
     @property
     def all(self) -> list[Any]:
         """Every component that `drawn` updates."""
-        return [self.refresh, self.told, self.models, self.runs_box, self.runs]
+        return [self.refresh, self.told, self.models, self.runs_box, self.runs, self.opened]
 
 
 def build_models() -> ModelsTab:
     """Lay the tab out."""
     clicked: dict[str, Any] = {"js_on_load": CLICKS, "apply_default_css": False}
+    opened = gr.State(False)
     with gr.Column(elem_id="vm-models"):
         refresh = gr.HTML(elem_id="vm-models-refresh", **clicked)
         told = gr.HTML(elem_id="vm-models-told", js_on_load="", apply_default_css=False)
         models = gr.HTML(elem_id="vm-models-list", **clicked)
         with gr.Accordion(open=True, elem_classes="vm-fold") as runs_box:
             runs = gr.HTML(elem_id="vm-runs", **clicked)
-    return ModelsTab(refresh, told, models, runs_box, runs)
+    return ModelsTab(refresh, told, models, runs_box, runs, opened)
 
 
 def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") -> Update:
     """The tab for those who may train; nothing of it for others."""
     me = present()
     if not me.may(Permission.TRAIN):
-        return {part: gr.update() for part in tab.all}
+        return {tab.opened: False}
     store = service.kb.store
     runs = Runs(store)
     found = [(run, runs.metrics(run, most=_POINTS)) for run in runs.runs(limit=_RUNS)]
@@ -82,6 +85,7 @@ def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") 
         ),
         tab.runs_box: gr.update(label=say(language, "runs_title", n=len(found))),
         tab.runs: runs_view(found, may_train=True, language=language),
+        tab.opened: True,
     }
 
 

@@ -63,39 +63,41 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 models_tab = models.build_models()
 
         def relabel(
-            chosen: str, exchanges: ask.Exchanges, document: str, listing: Listing, queue: Queue, *narrow: object
+            chosen: str,
+            exchanges: ask.Exchanges,
+            document: str,
+            listing: Listing,
+            queue: Queue,
+            models_opened: bool,
+            *narrow: object,
         ) -> dict[Any, Any]:
-            spoken, reviews = language_of(chosen), present().may(Permission.REVIEW)
+            spoken, who = language_of(chosen), present()
             return {
                 language: gr.update(value=spoken, label=say(spoken, "language")),
                 brand: _brand(spoken),
                 me: _signed_in(spoken),
                 ask_item: gr.update(label=say(spoken, "ask")),
                 library_item: gr.update(label=say(spoken, "library")),
-                **ask.labels(ask_tab, service, spoken),
+                **ask.labels(ask_tab, service, service.documents(who), spoken),
                 **ask.drawn(ask_tab, exchanges, spoken),
-                ask_tab.welcome: ask.welcome(service, spoken),
                 **scope.summary(ask_tab.scope, scope.narrowed(*narrow), spoken),
                 **library.labels(library_tab, service.kb, spoken),
                 **library.drawn(library_tab, service, adding, str(document), listing, spoken),
-                review_item: gr.update(label=say(spoken, "review"), visible=reviews),
+                review_item: gr.update(label=say(spoken, "review"), visible=who.may(Permission.REVIEW)),
                 **(review.drawn(review_tab, service, queue, spoken) if queue.opened else {}),
-                models_item: gr.update(label=say(spoken, "models"), visible=present().may(Permission.TRAIN)),
-                **models.drawn(models_tab, service, spoken),
+                models_item: gr.update(label=say(spoken, "models"), visible=who.may(Permission.TRAIN)),
+                **(models.drawn(models_tab, service, spoken) if models_opened else {}),
             }
 
         labelled: list[Any] = [language, brand, me, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
         labelled += [review_item, *review_tab.all, models_item, *models_tab.all]
         inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing, review_tab.queue]
-        inputs += ask_tab.scope.inputs
+        inputs += [models_tab.opened, *ask_tab.scope.inputs]
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **QUICK)
         language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **QUICK)
         # Only the welcome: a redrawn conversation that comes late would wipe the answer to a question asked meanwhile.
         ask_item.select(
-            lambda chosen: {
-                ask_tab.welcome: ask.welcome(service, language_of(chosen)),
-                **scope.labels(ask_tab.scope, service, language_of(chosen)),
-            },
+            lambda chosen: ask.asked_of(ask_tab, service, service.documents(present()), language_of(chosen)),
             [language],
             [ask_tab.welcome, *ask_tab.scope.all],
             **QUICK,

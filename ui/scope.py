@@ -6,18 +6,18 @@ decides; each question checks them anew.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import gradio as gr
 
 from kb.service import Service
-from kb.types import Language, Scope
+from kb.types import Document, Language, Scope
 from ui.events import QUICK
 from ui.i18n import language_of, say
 from ui.markup import collections
 from ui.narrowed import Narrowed, told
-from ui.who import present
 
 Update = dict[Any, Any]
 _CHARS: Final = 300
@@ -51,9 +51,9 @@ def build_scope() -> ScopePanel:
     return ScopePanel(box, collection, as_of, quotes_only)
 
 
-def labels(panel: ScopePanel, service: Service, language: Language) -> Update:
-    """What the panel says, and the collections there are; the choice itself is left alone."""
-    choices = [(words, name) for name, words in collections(service.documents(present()), language)]
+def labels(panel: ScopePanel, service: Service, documents: Sequence[Document], language: Language) -> Update:
+    """What the panel says, and the collections there are in `documents`; the choice itself is left alone."""
+    choices = [(words, name) for name, words in collections(documents, language)]
     return {
         panel.collection: gr.update(
             label=say(language, "filter_collection"), choices=choices, visible=len(choices) > 1

@@ -72,7 +72,7 @@ def _scores(scores: Mapping[str, Mapping[str, Any]], language: Language) -> str:
     )
     measured = safe(say(language, "models_measure"))
     return (
-        f'<div class="vm-wide"><table class="vm-plain"><thead><tr><th scope="col">{measured}</th>{heads}</tr></thead>'
+        f'<div class="vm-scroll"><table class="vm-plain"><thead><tr><th scope="col">{measured}</th>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 

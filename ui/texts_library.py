@@ -28,7 +28,6 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "col_edition": ("Edition", "版次"),
     "col_collection": ("Collection", "文集"),
     # Document panel
-    "meta_state": ("State", "状态"),
     "meta_issuer": ("Issued by", "发布机构"),
     "meta_collection": ("Collection", "文集"),
     "meta_supersedes": ("Supersedes", "取代"),

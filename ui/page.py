@@ -15,7 +15,7 @@ import gradio as gr
 from kb.access import SINGLE, Permission
 from kb.service import Service
 from kb.types import Language
-from ui import ask, library, models, review, scope
+from ui import ask, document, library, models, review, scope
 from ui.adding import Adding
 from ui.events import QUICK
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
@@ -65,7 +65,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
         def relabel(
             chosen: str,
             exchanges: ask.Exchanges,
-            document: str,
+            shown: str,
             listing: Listing,
             queue: Queue,
             models_opened: bool,
@@ -82,7 +82,8 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 **ask.drawn(ask_tab, exchanges, spoken),
                 **scope.summary(ask_tab.scope, scope.narrowed(*narrow), spoken),
                 **library.labels(library_tab, service.kb, spoken),
-                **library.drawn(library_tab, service, adding, str(document), listing, spoken),
+                **library.drawn(library_tab, service, adding, str(shown), listing, spoken),
+                **document.looked_into(library_tab.panel, service, str(shown), spoken),
                 review_item: gr.update(label=say(spoken, "review"), visible=who.may(Permission.REVIEW)),
                 **(review.drawn(review_tab, service, queue, spoken) if queue.opened else {}),
                 models_item: gr.update(label=say(spoken, "models"), visible=who.may(Permission.TRAIN)),
@@ -103,8 +104,8 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             **QUICK,
         )
         library_item.select(
-            lambda document, listing, chosen: library.drawn(
-                library_tab, service, adding, str(document), listing, language_of(chosen)
+            lambda shown, listing, chosen: library.drawn(
+                library_tab, service, adding, str(shown), listing, language_of(chosen)
             ),
             [library_tab.chosen, library_tab.listing, language],
             library_tab.all,

@@ -112,6 +112,20 @@ def test_pages_of_a_document_can_be_looked_through(open_page: Open) -> None:
     page.locator("#vm-quality ul .vm-link").first.click()
     expect(page.locator(".vm-passage").first).to_be_visible()
     expect(page.locator(".vm-viewer-where")).to_have_text("Page 1 of 3")
+    page.keyboard.press("Escape")
+    page.get_by_label("中文").check()
+    expect(page.locator("#vm-quality summary")).to_have_text("读取良好：3 页")
+
+
+def test_models_tab_is_drawn_when_it_is_opened_and_follows_the_language(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("tab", name="Models").click()
+    expect(page.locator("#vm-models-list")).to_contain_text("No models yet")
+    page.get_by_label("中文").check()
+    expect(page.locator("#vm-models-list")).to_contain_text("还没有模型")
+    page.reload()
+    page.get_by_role("tab", name="模型").click()
+    expect(page.locator("#vm-models-list")).to_contain_text("还没有模型")
 
 
 def test_search_test_tells_the_rank_of_a_passage_in_each_stage(open_page: Open) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from kb import makings
+from kb.rows import chunk_of, chunk_row, page_row
 from kb.schema import chunks, documents, pages, past_chunks, staged, staged_chunks, vectors
-from kb.store import Guard, Store, bump, chunk_of, chunk_row, page_row
+from kb.store import Guard, Store, bump
 from kb.types import READ_STATES, Chunk, Document, Language, Making, Page
 
 _COLUMNS = [column.name for column in staged_chunks.columns if column.name != "vector"]

@@ -1,46 +1,40 @@
 """The catalog: documents, pages, chunks and vectors in one SQLite file, the originals beside it in blobs/.
 
 The only truth in Vademecum; every index is derived from it. Each public method is one short transaction, safe from
-any thread, and returns only after it is durable (WAL, synchronous=FULL). pysqlite3 carries its own SQLite because
-releases before 3.51.3 can corrupt a WAL database that has two writers (https://sqlite.org/wal.html, section 11).
+any thread, and returns only after it is durable (WAL, synchronous=FULL). How values are stored is in kb.rows, the
+connection in kb.database.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
 
 from kb import makings
+from kb.database import connect, told
 from kb.errors import StoreError
 from kb.home import CATALOG
+from kb.rows import chunk_of, chunk_row, document_of, page_of, page_row, upsert_document
 from kb.schema import HEAD, chunks, documents, meta, pages, past_chunks, vectors
 from kb.types import (
     READ_STATES,
     Chunk,
     Document,
-    DocumentKind,
     DocumentState,
     Language,
-    Line,
     Making,
     Page,
-    PageSource,
     Scope,
-    Span,
 )
 
 Guard = Callable[[sa.Connection], None]
@@ -61,7 +55,7 @@ class Store:
         """
         self.home = home
         self.read_only = read_only
-        self._engine = _connect(home / CATALOG, read_only=read_only)
+        self._engine = connect(home / CATALOG, read_only=read_only)
         self._migrate()
 
     def close(self) -> None:
@@ -75,7 +69,7 @@ class Store:
         with self.reading() as connection:
             counts = _vector_counts(connection, embedder)
             rows = connection.execute(sa.select(documents).order_by(documents.c.added.desc(), documents.c.file)).all()
-            return [_document(row, counts.get(row.id, 0)) for row in rows]
+            return [document_of(row, counts.get(row.id, 0)) for row in rows]
 
     def document(self, key: str) -> Document | None:
         """The document with this id, unambiguous beginning of an id (6 characters or more), or file name."""
@@ -87,7 +81,7 @@ class Store:
                     prefix = documents.c.id.startswith(key, autoescape=True)
                     found = connection.execute(sa.select(documents).where(prefix).limit(2)).all()
                 row = found[0] if len(found) == 1 else None
-            return None if row is None else _document(row)
+            return None if row is None else document_of(row)
 
     def start_document(self, document: Document) -> int:
         """Note that `document` is being read; returns how many of its pages an earlier, killed try left here."""
@@ -116,14 +110,14 @@ class Store:
         query = sa.select(pages).where(pages.c.document == document).order_by(pages.c.number)
         with self.reading() as connection:
             for row in connection.execution_options(yield_per=_BATCH).execute(query):
-                yield _page(row)
+                yield page_of(row)
 
     def page(self, document: str, number: int) -> Page | None:
         """One stored page; None if there is no such page."""
         query = sa.select(pages).where(pages.c.document == document, pages.c.number == number)
         with self.reading() as connection:
             row = connection.execute(query).one_or_none()
-            return None if row is None else _page(row)
+            return None if row is None else page_of(row)
 
     def finish_document(
         self, document: Document, new: Sequence[Chunk], *, making: Making | None = None, guard: Guard | None = None
@@ -166,7 +160,7 @@ class Store:
             bump(connection)
             if record:
                 record(connection)
-            return _document(connection.execute(sa.select(documents).where(documents.c.id == document)).one())
+            return document_of(connection.execute(sa.select(documents).where(documents.c.id == document)).one())
 
     def set_states(self, states: Mapping[str, DocumentState], *, record: Guard | None = None) -> None:
         """Give these documents (by id) these states, all at once. `record` runs in the same transaction."""
@@ -250,7 +244,7 @@ class Store:
         """The documents of these ids."""
         query = sa.select(documents).where(documents.c.id.in_(sorted(set(ids))))
         with self.reading() as connection:
-            return {row.id: _document(row) for row in connection.execute(query)}
+            return {row.id: document_of(row) for row in connection.execute(query)}
 
     def in_scope(self, scope: Scope) -> frozenset[str]:
         """Ids of the documents that a search within `scope` may find."""
@@ -369,7 +363,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection for one short look. Rooms with tables of their own use it; raises StoreError."""
-        with _told("read"), self._engine.connect() as connection:
+        with told("read"), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -378,7 +372,7 @@ class Store:
 
         `guard` runs first in it, and may refuse.
         """
-        with _told("written"), self._engine.connect() as plain:
+        with told("written"), self._engine.connect() as plain:
             connection = plain.execution_options(vademecum_write=True)
             with connection.begin():
                 if guard:
@@ -418,64 +412,6 @@ def _upgrade(store: Store) -> None:
     with store.writing() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, HEAD)
-
-
-def _connect(path: Path, *, read_only: bool) -> sa.Engine:
-    import pysqlite3
-
-    def open_database() -> Any:
-        mode = "ro" if read_only else "rwc"
-        connection = pysqlite3.connect(
-            f"file:{_quoted(path)}?mode={mode}", uri=True, timeout=10, check_same_thread=False, isolation_level=None
-        )
-        try:
-            if not read_only:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                connection.execute(
-                    "PRAGMA secure_delete=ON"
-                )  # what is deleted is overwritten: questions may be private
-            connection.execute("PRAGMA foreign_keys=ON")
-        except pysqlite3.DatabaseError:
-            connection.close()
-            raise
-        return connection
-
-    engine = sa.create_engine("sqlite://", module=pysqlite3, creator=open_database, poolclass=sa.pool.QueuePool)
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        # A deferred BEGIN that turns to writing can fail with SQLITE_BUSY at once; IMMEDIATE waits its turn.
-        write = connection.get_execution_options().get("vademecum_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _quoted(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(str(path))
-
-
-@contextmanager
-def _told(verb: str) -> Iterator[None]:
-    """Turn the driver's errors into ones a user can act on."""
-    try:
-        yield
-    except DBAPIError as error:
-        cause = str(error.orig)
-        remedies = {
-            "disk is full": "Free disk space and run the command again; what was acknowledged is intact.",
-            "disk I/O error": "Check the disk and its free space; what was acknowledged is intact.",
-            "readonly": "Correct the permissions of the home folder.",
-            "locked": "Another process is writing; try again.",
-            "malformed": "The file is damaged: restore a backup of the home folder.",
-            "not a database": "catalog.sqlite is not a library: correct --home, or restore a backup.",
-            "unable to open": "Check that the home folder exists, has free space and is writable.",
-        }
-        remedy = next((text for key, text in remedies.items() if key in cause), "Run `vademecum doctor`.")
-        raise StoreError(f"The catalog could not be {verb}: {cause}. {remedy}") from error
 
 
 def _disk_reason(error: OSError, what: str) -> str:
@@ -560,127 +496,3 @@ def _within(document: Document, scope: Scope, newer: Document | None) -> bool:
         day = scope.as_of + "-99-99"[: 3 * (2 - scope.as_of.count("-"))]  # '2024' asks for the end of that year
         return document.issued <= day and (newer is None or newer.issued > day)
     return document.state == "ready" or bool(scope.documents)
-
-
-def upsert_document(connection: sa.Connection, document: Document) -> None:
-    """Write the document's row."""
-    row = {column.name: getattr(document, column.name) for column in documents.columns if column.name != "metadata"}
-    row["metadata"] = json.dumps(dict(document.metadata), ensure_ascii=False)
-    update = {name: value for name, value in row.items() if name != "id"}
-    if connection.execute(sa.select(documents.c.id).where(documents.c.id == document.id)).scalar() is None:
-        connection.execute(sa.insert(documents), row)
-    else:
-        connection.execute(sa.update(documents).where(documents.c.id == document.id), update)
-
-
-def _document(row: Any, embedded: int = 0) -> Document:
-    return Document(
-        id=row.id,
-        sha256=row.sha256,
-        file=row.file,
-        title=row.title,
-        kind=cast(DocumentKind, row.kind),
-        bytes=row.bytes,
-        state=cast(DocumentState, row.state),
-        reason=row.reason,
-        pages=row.pages,
-        chunks=row.chunks,
-        embedded=embedded,
-        language=cast(Language, row.language),
-        added=row.added,
-        issuer=row.issuer,
-        collection=row.collection,
-        edition=row.edition,
-        issued=row.issued,
-        supersedes=row.supersedes,
-        metadata=cast(Mapping[str, str], json.loads(row.metadata)),
-    )
-
-
-def _page(row: Any) -> Page:
-    return Page(
-        number=row.number,
-        lines=tuple(Line(text, box and tuple(box), size, *role) for text, box, size, *role in _unpack(row.lines)),
-        width=row.width,
-        height=row.height,
-        label=row.label,
-        reader=row.reader,
-        note=row.note,
-        source=cast(PageSource, row.source),
-        confidence=row.confidence,
-        tables=row.tables,
-        rotated=row.rotated,
-        garbled=bool(row.garbled),
-    )
-
-
-def page_row(document: str, page: Page) -> dict[str, object]:
-    """A page as it is stored."""
-    return {
-        "document": document,
-        "number": page.number,
-        "label": page.label,
-        "width": page.width,
-        "height": page.height,
-        "reader": page.reader,
-        "note": page.note,
-        "lines": _pack([_line_row(line) for line in page.lines]),
-        "source": page.source,
-        "confidence": page.confidence,
-        "tables": page.tables,
-        "rotated": page.rotated,
-        "garbled": page.garbled,
-    }
-
-
-def _line_row(line: Line) -> list[object]:
-    """A line as it is stored; most lines are plain text and need neither role nor weight."""
-    row: list[object] = [line.text, line.box and _rounded(line.box), round(line.size, 2)]
-    if line.bold:
-        return [*row, line.role, True]
-    return row if line.role == "text" else [*row, line.role]
-
-
-def chunk_row(chunk: Chunk) -> dict[str, object]:
-    """A chunk as it is stored, but for its number."""
-    spans = [[span.start, span.end, span.page, [_rounded(box) for box in span.boxes]] for span in chunk.spans]
-    return {
-        "id": chunk.id,
-        "document": chunk.document,
-        "position": chunk.position,
-        "first_page": min(chunk.pages, default=0),
-        "last_page": max(chunk.pages, default=0),
-        "heading": chunk.heading,
-        "text": chunk.text,
-        "spans": _pack(spans),
-        "language": chunk.language,
-        "tokens": chunk.tokens,
-    }
-
-
-def chunk_of(row: Any) -> Chunk:
-    """The chunk that is stored so."""
-    return Chunk(
-        id=row.id,
-        document=row.document,
-        position=row.position,
-        text=row.text,
-        heading=row.heading,
-        spans=tuple(
-            Span(start, end, page, tuple(tuple(box) for box in boxes)) for start, end, page, boxes in _unpack(row.spans)
-        ),
-        language=cast(Language, row.language),
-        tokens=row.tokens,
-    )
-
-
-def _rounded(box: Sequence[float]) -> list[float]:
-    return [round(value, 2) for value in box]
-
-
-def _pack(value: object) -> bytes:
-    return zlib.compress(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), 3)
-
-
-def _unpack(blob: bytes) -> Any:
-    return json.loads(zlib.decompress(blob))

@@ -42,7 +42,7 @@ TEXTS: Final[dict[Language, dict[str, str]]] = {
         "with the lines highlighted.",
         "try": "For example",
         "example_1": "What are the contraindications of metformin?",
-        "example_2": "How many adults in the US have chronic kidney disease?",
+        "example_2": "How should ciprofloxacin be taken with dairy products?",
         "example_3": "硝苯地平有哪些不良反应？",
         "library_empty_title": "The library is empty",
         "ask_no_documents": "There is nothing to answer from yet. Add documents in the Library first.",

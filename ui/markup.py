@@ -23,6 +23,11 @@ def safe(text: object) -> str:
     return _INVISIBLE.sub("", str(text)).translate(_ENTITIES)
 
 
+def with_commands(text: str) -> str:
+    """Our own words, with what stands between backticks as a command to type."""
+    return re.sub(r"&#96;(.*?)&#96;", r"<code>\1</code>", safe(text))
+
+
 def place(language: Language, kind: DocumentKind, number: int) -> str:
     """'Page 3', 'Entry 3' or 'Part 3'; plain text, not HTML."""
     return say(language, {"pdf": "page", "records": "entry", "monographs": "entry"}.get(kind, "part"), n=number)

@@ -15,6 +15,7 @@ from kb.access import Permission, require
 from kb.errors import KBError
 from kb.promotions import Promotions
 from kb.service import Service
+from kb.settings import Settings
 from kb.types import Language
 from train import evaluations, model_folders
 from train.runs import Runs
@@ -82,6 +83,7 @@ def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") 
             service.kb.serving.problem,
             may_promote=me.may(Permission.PROMOTE),
             language=language,
+            otherwise=_of_settings(service.kb.settings, language),
         ),
         tab.runs_box: gr.update(label=say(language, "runs_title", n=len(found))),
         tab.runs: runs_view(found, may_train=True, language=language),
@@ -114,8 +116,16 @@ def _told(service: Service, verb: str, key: str, reason: str, language: Language
         return done(say(language, "models_promoted", name=made.model))
     if verb == "rollback":
         now = Promotions(store).roll_back(reason, me).model
-        return done(say(language, "models_rolled_back", name=now or say(language, "models_settings_engine")))
+        return done(say(language, "models_rolled_back", name=now or _of_settings(service.kb.settings, language)))
     if verb == "cancel":
         require(me, Permission.TRAIN)
         Runs(store).cancel(key)
     return ""
+
+
+def _of_settings(settings: Settings, language: Language) -> str:
+    """What answers while no model is promoted, in words."""
+    if settings.engine == "extractive":
+        return say(language, "models_quotes")
+    name = settings.openai_model if settings.engine == "openai" else settings.model_path and settings.model_path.name
+    return say(language, "models_of_settings", name=name or settings.engine)

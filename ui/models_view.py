@@ -11,7 +11,7 @@ from train.measure import METRICS
 from train.model_folders import Model
 from train.runs import Run
 from ui.i18n import say
-from ui.markup import act_button, safe
+from ui.markup import act_button, safe, with_commands
 
 _LOG_SHOWN = 4000
 _WIDTH, _HEIGHT = 320, 90
@@ -24,16 +24,17 @@ def models_view(
     *,
     may_promote: bool,
     language: Language,
+    otherwise: str = "",
 ) -> str:
-    """What answers now, then each model with its newest evaluation."""
-    name = serving or say(language, "models_settings_engine")
-    head = f'<p class="vm-told-good">{safe(say(language, "models_serving", name=name))}</p>'
+    """What answers now, then each model with its newest evaluation. `serving` is the promoted one, `otherwise` what
+    answers where none is."""
+    head = f'<p class="vm-told-good">{safe(say(language, "models_serving", name=serving or otherwise))}</p>'
     if problem:
         head += f'<p class="vm-notice" role="alert">{safe(say(language, "models_problem", why=problem))}</p>'
     if serving and may_promote:
         head += _reasoned("rollback", "models_rollback", language, "vm-stop")
     if not models:
-        hint = safe(say(language, "models_none_hint"))
+        hint = with_commands(say(language, "models_none_hint"))
         return f'{head}<div class="vm-empty"><h3>{safe(say(language, "models_none"))}</h3><p>{hint}</p></div>'
     return head + "".join(_model(model, found, serving, may_promote, language) for model, found in models)
 
@@ -43,7 +44,7 @@ def _model(model: Model, found: Evaluation | None, serving: str, may_promote: bo
     facts = " · ".join(part for part in (model.kind, model.run, str(data.get("name", "")), model.created[:10]) if part)
     parts = [f'<section class="vm-model"><h3>{safe(model.name)}</h3><p class="vm-muted">{safe(facts)}</p>']
     if found is None:
-        parts.append(f"<p>{safe(say(language, 'models_not_evaluated', name=model.name))}</p>")
+        parts.append(f"<p>{with_commands(say(language, 'models_not_evaluated', name=model.name))}</p>")
     else:
         verdict = say(language, "models_passed" if found.passed else "models_refused")
         parts.append(f'<p class="{"vm-told-good" if found.passed else "vm-notice"}">{safe(verdict)}</p>')

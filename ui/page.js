@@ -229,7 +229,8 @@
     if (button.dataset.print) window.print();
     if ((button.dataset.act || "").startsWith("sources:")) whenChanged("#vm-sources", focusSources);
     if ((button.dataset.act || "").startsWith("pick:") && window.innerWidth <= 900) {
-      whenChanged("#vm-details", () => document.querySelector("#vm-details")?.scrollIntoView());
+      // after the panel stands at its full height; before, there is too little below it to scroll to
+      whenChanged("#vm-details", () => setTimeout(() => document.querySelector("#vm-details")?.scrollIntoView(), 120));
     }
   });
 })();

@@ -15,7 +15,7 @@ from kb.conversations import Feedback
 from kb.types import Chunk, Document, Language, QAExample
 from train.review import REASONS, Agreement, Case, Judgement
 from ui.i18n import say
-from ui.markup import act_button, page_button, place, points, safe, select
+from ui.markup import act_button, page_button, place, points, safe, select, with_commands
 
 WAITING: Final = ("candidate", "kept")
 STATES: Final[dict[str, tuple[str, ...]]] = {
@@ -66,7 +66,9 @@ def filters(queue: Queue, counts: Sequence[tuple[str, str, str, int]], language:
 def nothing(language: Language, *, any_examples: bool) -> str:
     """What stands where the example would be: how to get some, or that all is done."""
     title, text = ("review_done", "review_done_hint") if any_examples else ("review_empty", "review_empty_hint")
-    return f'<div class="vm-empty"><h3>{safe(say(language, title))}</h3><p>{safe(say(language, text))}</p></div>'
+    return (
+        f'<div class="vm-empty"><h3>{safe(say(language, title))}</h3><p>{with_commands(say(language, text))}</p></div>'
+    )
 
 
 def case_view(case: Case, history: Sequence[Judgement], names: Mapping[str, str], language: Language) -> str:

@@ -14,7 +14,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "模型在此比较，并可选定其一作答。",
     ),
     "models_serving": ("Answers now: {name}", "当前作答：{name}"),
-    "models_settings_engine": ("the engine of the settings", "设置中的引擎"),
+    "models_quotes": ("quotes from the documents, without a model", "逐字摘录文档，不用模型"),
+    "models_of_settings": ("{name}, as the settings say", "{name}（按设置）"),
     "models_problem": ("The promoted model cannot serve: {why}", "已上线的模型无法作答：{why}"),
     "models_not_evaluated": (
         "Not evaluated. Run `vademecum models evaluate {name}`.",

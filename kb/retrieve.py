@@ -10,7 +10,7 @@ search is left out for questions in a language that the embedder does not know.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kb.embed import Embedder
@@ -20,7 +20,7 @@ from kb.rerank import DEPTH as RERANKED
 from kb.rerank import Weights, rerank, shipped
 from kb.store import Store
 from kb.terms import language_of, storable
-from kb.types import Hit, Scope
+from kb.types import Chunk, Document, Hit, Scope
 
 LEXICAL_WEIGHT = 0.4  # best of 0.3–0.7 on the English development sets, flat around it (docs/measurements.md)
 LEXICAL_WEIGHT_COARSE = 0.6  # for questions whose cosines are those of a table of tokens: best on the Chinese sets
@@ -31,6 +31,7 @@ WHOLE = "diverse"
 DEPTH = 100  # candidates taken from each list
 _DEEPER = 8  # times as many are looked at when too few of them may be shown
 _SHINGLE = 5  # characters
+_Rows = tuple[Mapping[int, Chunk], Mapping[str, Document]]  # of the store: by number, by id
 _SAME = 0.85  # share of the shorter text's shingles that the other holds, when they say the same
 
 
@@ -161,18 +162,18 @@ class Retriever:
         depth = DEPTH
         while True:
             candidates = self.candidates(question, depth)
-            hits = diversify(self._ordered(question, candidates, k, allowed), k)
+            hits = diversify(self._ordered(question, self.hits(candidates, self._many(question, k), allowed)), k)
             if len(hits) >= k or len(candidates) < depth or not (allowed is None or allowed):
                 return hits
             depth *= _DEEPER
 
-    def _ordered(
-        self, question: str, candidates: Sequence[Candidate], k: int, allowed: frozenset[str] | None = None
-    ) -> list[Hit]:
-        """Twice as many hits as asked for, put in their last order where that helps the question's language."""
-        if language_of(question) not in self._weights.on:
-            return self.hits(candidates, 2 * k, allowed)
-        return self._reranked(question, self.hits(candidates, max(2 * k, RERANKED), allowed))
+    def _many(self, question: str, k: int) -> int:
+        """How many hits to look at for k of them: copies are put last, and the last order needs some to choose from."""
+        return max(2 * k, RERANKED) if language_of(question) in self._weights.on else 2 * k
+
+    def _ordered(self, question: str, hits: list[Hit]) -> list[Hit]:
+        """The hits, put in their last order where that helps the question's language."""
+        return self._reranked(question, hits) if language_of(question) in self._weights.on else hits
 
     def _reranked(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         return rerank(question, self._index.question_rarity(question), hits, self._weights)
@@ -202,8 +203,9 @@ class Retriever:
             "titles": fuse([], self._index.lexical(question, DEPTH, names=False)),
             "words": fuse([], self._index.lexical(question, DEPTH, titles=False, names=False)),
         }
-        found = {name: self.hits(run, k) for name, run in runs.items()}
-        whole = diversify(self._ordered(question, fused, k), k)
+        rows = self._rows({one.number for run in runs.values() for one in run})  # looked up once for all stages
+        found = {name: _hits(run, k, None, rows) for name, run in runs.items()}
+        whole = diversify(self._ordered(question, _hits(fused, self._many(question, k), None, rows)), k)
         return {WHOLE: whole, "reranked": self._reranked(question, found["fused"])} | found
 
     def _dense(self, question: str, depth: int = DEPTH) -> list[Scored]:
@@ -216,25 +218,28 @@ class Retriever:
         hits: list[Hit] = []
         for start in range(0, len(candidates), 2 * k):
             part = candidates[start : start + 2 * k]
-            chunks = self._store.chunks_by_number(candidate.number for candidate in part)
-            documents = self._store.documents_by_id(chunk.document for chunk in chunks.values())
-            for candidate in part:
-                chunk = chunks.get(candidate.number)  # absent: removed since the index was published
-                document = documents.get(chunk.document) if chunk is not None else None
-                if chunk is None or document is None:
-                    continue
-                if document.id in allowed if allowed is not None else document.state == "ready":
-                    hits.append(
-                        Hit(
-                            chunk,
-                            document,
-                            candidate.score,
-                            candidate.dense_rank,
-                            candidate.lexical_rank,
-                            candidate.cosine,
-                            candidate.words,
-                        )
-                    )
+            hits += _hits(part, k - len(hits), allowed, self._rows(candidate.number for candidate in part))
             if len(hits) >= k:
                 break
-        return hits[:k]
+        return hits
+
+    def _rows(self, numbers: Iterable[int]) -> _Rows:
+        chunks = self._store.chunks_by_number(numbers)
+        return chunks, self._store.documents_by_id(chunk.document for chunk in chunks.values())
+
+
+def _hits(candidates: Sequence[Candidate], k: int, allowed: frozenset[str] | None, rows: _Rows) -> list[Hit]:
+    """The first k candidates that may be shown, with their rows. A number without a row was removed since the index
+    was published."""
+    chunks, documents = rows
+    hits: list[Hit] = []
+    for one in candidates:
+        if len(hits) == k:
+            break
+        chunk = chunks.get(one.number)
+        document = documents.get(chunk.document) if chunk is not None else None
+        if chunk is None or document is None:
+            continue
+        if document.id in allowed if allowed is not None else document.state == "ready":
+            hits.append(Hit(chunk, document, one.score, one.dense_rank, one.lexical_rank, one.cosine, one.words))
+    return hits

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kb.extract import Similarity, cite, terms
+from kb.content_terms import terms
+from kb.extract import Similarity
+from kb.quoting import cite
 from kb.sentences import sentence_spans
 from kb.types import Answer, Hit, Statement
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kb.extract import terms
+from kb.content_terms import terms
 from kb.sentences import sentence_spans
 
 _NUMBER = r"\d{1,3}"

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from kb import records
-from kb.extract import cite, terms
+from kb.content_terms import terms
+from kb.quoting import cite
 from kb.sentences import sentence_spans
 from kb.support import drug_names, values
 from kb.terms import language_of

@@ -15,13 +15,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kb import records
+from kb.content_terms import CJK, HAS_CJK, ZH_STOP, question_terms, terms
 from kb.drug_names import drug_names
 from kb.evidence import Calibration, Evidence, Lexicon, Text, measure, share, shipped_calibration
+from kb.monographs import decides, from_records, record_labels
+from kb.quoting import ABSTAINED, Quote, abstained, compose, squeezed
 from kb.sentences import sentence_spans
 from kb.terms import language_of
-from kb.types import Answer, Citation, Hit, Language, Statement
+from kb.types import Answer, Hit
 
-ENGINE = "extractive"
 Similarity = Callable[[str, Sequence[str]], Sequence[float]]
 """Cosine of a question with each of several sentences, from the configured embedder."""
 
@@ -39,36 +41,6 @@ ADDS = 0.1
 """... or when it brings at least this share of terms that no quoted sentence has, and is worth LOW of the best."""
 LOW = 0.8
 
-
-ABSTAINED: dict[Language, str] = {
-    "zh": "文本中未提及这个问题的答案。下面列出的是最接近的文段，供查看。",
-    "en": "Not mentioned in the documents. The nearest passages are listed below for you to look at.",
-}
-_FIELD_ABSTAINED: dict[Language, str] = {
-    "zh": "文本中未提及{drug}的{field}。",
-    "en": "Not mentioned in the documents: the {field} of {drug}.",
-}
-_FIELD_UNSTATED: dict[Language, str] = {
-    "zh": "文本中未提及{drug}的{field}（原文记为“{value}”）。[{n}]",
-    "en": "Not mentioned in the documents: the {field} of {drug} (the record says “{value}”). [{n}]",
-}
-
-_CJK = r"\u3400-\u9fff\uf900-\ufaff"
-_HAS_CJK = re.compile(f"[{_CJK}]")
-_WORD = re.compile(rf"\d+(?:[.,]\d+)*|[A-Za-z][A-Za-z0-9]*(?:[-'.][A-Za-z0-9]+)*|[α-ωΑ-Ω]+|[{_CJK}]+")
-_ZH_STOP = re.compile(
-    "请问|请|告诉|我想知道|想知道|我|你|一下|为什么|为何|为甚么|什么样|什么|甚么|怎么样|怎么办|怎么|怎样|如何|哪些|哪个|哪种|哪位|哪裡|哪里|哪儿|哪一|哪|"
-    "多少|多久|几个|几种|几|何时|何地|何人|何|谁|誰|是否|有没有|能不能|可不可以|是不是|会不会|需不需要|可以|应该|應該|需要|"
-    "主要|包括|关于|關於|进行|以及|其中|时候|時候|分别|有|的|了|是|在|吗|嗎|呢|吧|和|与|與|及|或|被|把|对|對|由|于|於|这|這|那|其|之|以|为|為|而|也|都|就|所|及其|们|個|个"
-)
-_EN_STOP = frozenset(
-    "a an the and or of in on at to for from by with without is are was were be been being am do does did done has have"
-    " had what which who whom whose when where why how that this these those it its their there here as than then if"
-    " can could may might should would will shall must not no i you he she they we my your our his her me him them us"
-    " about into between during any some such also please tell describe explain list name used use using many much most"
-    " more usually".split()
-)
-_SUFFIX = re.compile(r"(?:ies|ied|y|ing|edly|ed|es|s|e|ly|ations?|ated|ates?|ating|ions?|al|ic|ive)$")
 
 # What a question calls for, and how a sentence shows it has it.
 _NUMBER = re.compile(
@@ -105,23 +77,13 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
 )
 _HOW = re.compile(r"\bhow (?:often|long|large|high|old|far)\b", re.IGNORECASE)  # asks, and names nothing
 # What is counted in 多少盐, 几种类型: of two sentences the one that names it is worth more. Units name nothing.
-_COUNTED = re.compile(rf"(?:多少|几[种类个])(?:的)?([{_CJK}]{{1,4}})(?:[？?。，,]|$)")
+_COUNTED = re.compile(rf"(?:多少|几[种类个])(?:的)?([{CJK}]{{1,4}})(?:[？?。，,]|$)")
 # Captions, lead-ins and cross-references say where something stands, not what it is.
 _POINTS_ELSEWHERE = re.compile(
     r"^\W*(?:see|refer to|table \d|figure \d|参见|详见|见表|[表图]\s*\d)|[:：]$", re.IGNORECASE
 )
 _CLAUSES = re.compile(r"[，,；;。]")
 _UNITS = re.compile(r"^(?:[毫微千]?[克升米]|[天日周月年次片粒岁倍人个种名位元度级]|小时|分钟|公斤|钱|时间)+$")
-_REFERENCE_MARK = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[-–,，、]\s*\d{1,3})*)\s*[\]】］]")
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """An exact piece [start, end) of the text of hit number `index` (0-based)."""
-
-    index: int
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +120,13 @@ class Extractor:
         """
         language = language_of(question)
         found = [hit for hit in hits if not hit.beside]
-        answer = _from_records(question, language, found)
-        if answer is not None and _decides(answer, found):
+        answer = from_records(question, language, found)
+        if answer is not None and decides(answer, found):
             return answer
         quotes, confidence = self._quotes(question, found, without_records=answer is not None)
         if not quotes:
-            return replace(answer or _abstain(ABSTAINED[language], found), confidence=confidence)
-        composed = _compose(quotes, found, language, _record_labels(question, quotes, found))
+            return replace(answer or abstained(ABSTAINED[language], found), confidence=confidence)
+        composed = compose(quotes, found, language, record_labels(question, quotes, found))
         return replace(composed, confidence=confidence)
 
     def _quotes(
@@ -195,8 +157,8 @@ class Extractor:
     def weigh(self, question: str, hits: Sequence[Hit]) -> Evidence | None:
         """The evidence that decides whether to answer; None where a monograph's field decides, or without a lexicon."""
         found = [hit for hit in hits if not hit.beside]
-        answer = _from_records(question, language_of(question), found)
-        if answer is not None and _decides(answer, found):
+        answer = from_records(question, language_of(question), found)
+        if answer is not None and decides(answer, found):
             return None
         candidates, cosines = self._read(question, found, without_records=answer is not None)
         return self._measured(question, candidates, found, cosines) if candidates else None
@@ -227,32 +189,8 @@ class Extractor:
         passages = [Text(hits[index].chunk.text, contexts[index]) for index in searched]
         sentences = [Text(candidate.text, contexts[candidate.quote.index]) for candidate in candidates]
         calls = [shows for asks, shows in _CALLS if asks.search(question)]
-        asked = _HOW.sub(" ", _ZH_STOP.sub(" ", question))
+        asked = _HOW.sub(" ", ZH_STOP.sub(" ", question))
         return measure(language_of(question), asked, passages, sentences, cosines, self._lexicon, calls)
-
-
-def question_terms(question: str) -> list[str]:
-    """Content terms of a question: what is left when question words and particles are gone."""
-    return terms(_ZH_STOP.sub(" ", question))
-
-
-def terms(text: str) -> list[str]:
-    """Chinese character bigrams (single characters where one stands alone) and stemmed English words."""
-    found: list[str] = []
-    for word in _WORD.findall(text):
-        if _HAS_CJK.match(word):
-            found.extend(word[i : i + 2] for i in range(len(word) - 1)) if len(word) > 1 else found.append(word)
-        elif word.lower() not in _EN_STOP:
-            found.append(_stem(word.lower()))
-    return found
-
-
-def _stem(word: str) -> str:
-    """Cut an ending, keep at least four letters: infections, infected, infection → infect."""
-    if len(word) <= 4 or not word.isalpha():
-        return word.removesuffix("'s")
-    cut = _SUFFIX.sub("", word)
-    return cut if len(cut) >= 4 else word[: max(4, len(cut))]
 
 
 def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
@@ -273,18 +211,18 @@ def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
         if index in left_out:
             continue
         text = hit.chunk.text
-        titles = {_squeezed(part) for part in (hit.document.title, *hit.chunk.heading.split(" › "))}
+        titles = {squeezed(part) for part in (hit.document.title, *hit.chunk.heading.split(" › "))}
         spans = [
             (a, b)
             for a, b in sentence_spans(text)
-            if len(_squeezed(text[a:b])) > 3
-            and _squeezed(text[a:b]) not in titles
+            if len(squeezed(text[a:b])) > 3
+            and squeezed(text[a:b]) not in titles
             and not _POINTS_ELSEWHERE.search(text[a:b])
         ]
         termed = [frozenset(terms(text[a:b])) | _characters(text[a:b]) for a, b in spans]
         title = frozenset(terms(f"{hit.chunk.heading} {hit.document.title}"))
         for at, (a, b) in enumerate(spans):
-            same = _squeezed(text[a:b])
+            same = squeezed(text[a:b])
             if same in seen:
                 continue
             seen.add(same)
@@ -294,12 +232,7 @@ def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
 
 
 def _characters(text: str) -> frozenset[str]:
-    return frozenset(character for character in text if _HAS_CJK.match(character))
-
-
-def _squeezed(text: str) -> str:
-    """For comparing: without spaces, and without the marks some plain texts put before a heading."""
-    return "".join(re.sub(r"^<[^>]{1,4}>|^#+", "", text.strip()).split()).lower()
+    return frozenset(character for character in text if HAS_CJK.match(character))
 
 
 def _evidence(question: str, asked: list[str], candidates: list[_Candidate], hits: list[Hit]) -> float:
@@ -368,120 +301,3 @@ def _choose(ranked: list[_Candidate], scores: list[float], weights: dict[str, fl
             covered |= candidate.terms
             length += len(candidate.text)
     return [candidate.quote for candidate in chosen]
-
-
-def _record_labels(question: str, quotes: list[Quote], hits: list[Hit]) -> dict[Quote, str]:
-    """Monograph sentences seldom say which drug they are of: its name goes before them, unless the question has it."""
-    names = {index: record.name for record in records.records(hits) for index in record.indices}
-    labels = {quote: names.get(quote.index, "") for quote in quotes}
-    return {quote: name for quote, name in labels.items() if name and name not in question and quote.start > 0}
-
-
-def _decides(answer: Answer, hits: list[Hit]) -> bool:
-    """Whether a monograph's answer stands: it says something, or no guideline or label is there that may."""
-    return not answer.abstained or all(map(records.is_record, hits))
-
-
-def _from_records(question: str, language: Language, hits: list[Hit]) -> Answer | None:
-    """The answer of a monograph's field, when the question asks for one; None when this is no such question."""
-    fields = records.asked_fields(question)
-    found = records.records(hits)
-    if not fields or not found or records.asks_for_drugs(question):
-        return None
-    own = [(record, name) for record in found if (name := records.name_asked(question, record, hits))]
-    if not own:
-        # Another drug's record must not answer; other documents still may.
-        return _abstain(ABSTAINED[language], hits) if all(records.is_record(hit) for hit in hits) else None
-    longest = max(len(name) for _, name in own)
-    asked = [(record, name) for record, name in own if len(name) == longest] or own
-    return _fields_of(question, asked[: records.MOST_RECORDS], fields, language, hits)
-
-
-def _fields_of(
-    question: str, asked: list[tuple[records.Record, str]], fields: list[str], language: Language, hits: list[Hit]
-) -> Answer:
-    """The asked fields of the asked drugs: whole lines, and a note for each that states nothing."""
-    labels: dict[Quote, str] = {}
-    missing: list[tuple[str, Citation | None]] = []
-    quoted: set[str] = set()
-    for record, name in asked:
-        plain = name == record.name and len(asked) == 1 and not records.form_named(question, name)
-        for field in fields:
-            lines = [line for line in record.lines if line.field == field]
-            stated = [line for line in lines if not records.unstated(_value(line, hits))]
-            for line in stated:
-                said = _squeezed(_value(line, hits))
-                if said not in quoted:  # two records of one drug often say the same
-                    quoted.add(said)
-                    labels[Quote(line.index, line.start, line.end)] = "" if plain else record.name
-            if not stated:
-                missing.append(_missing(name, field, lines, language, hits))
-    notes = "\n".join(text for text, _ in missing)
-    unstated = tuple(citation for _, citation in missing if citation)
-    if not labels:
-        return _abstain(notes, hits, unstated)
-    answer = _compose(list(labels), hits, language, labels)
-    if not missing:
-        return answer
-    return replace(answer, text=f"{answer.text}\n{notes}", citations=answer.citations + unstated)
-
-
-def _value(line: records.FieldLine, hits: list[Hit]) -> str:
-    return hits[line.index].chunk.text[line.value_start : line.end]
-
-
-def _missing(
-    drug: str, field: str, lines: list[records.FieldLine], language: Language, hits: list[Hit]
-) -> tuple[str, Citation | None]:
-    """What to say of a field that the record leaves blank, or leaves out."""
-    named = records.IN_ENGLISH.get(field, field) if language == "en" else field
-    value = _value(lines[0], hits).strip(" 。.\n") if lines else ""
-    if not value:
-        return _FIELD_ABSTAINED[language].format(drug=drug, field=named), None
-    line = lines[0]
-    text = _FIELD_UNSTATED[language].format(drug=drug, field=named, value=value, n=line.index + 1)
-    return text, cite(hits[line.index], line.index + 1, line.start, line.end)
-
-
-def _abstain(text: str, hits: list[Hit], citations: tuple[Citation, ...] = ()) -> Answer:
-    return Answer(text, citations, True, ENGINE, tuple(hits))
-
-
-def _compose(
-    quotes: list[Quote], hits: list[Hit], language: Language, labels: dict[Quote, str] | None = None
-) -> Answer:
-    """Quotes in reading order: documents as ranked, inside each by position. Each is followed by its mark."""
-    rank: dict[str, int] = {}
-    for hit in hits:
-        rank.setdefault(hit.document.id, len(rank))
-    ordered = sorted(quotes, key=lambda q: (rank[hits[q.index].document.id], hits[q.index].chunk.position, q.start))
-    statements: list[Statement] = []
-    for quote in ordered:
-        text = hits[quote.index].chunk.text[quote.start : quote.end]
-        label = (labels or {}).get(quote, "")
-        shown = _REFERENCE_MARK.sub(r"(\1)", _one_line(text))
-        said = f"{label}{'：' if language == 'zh' else ': '}{shown}" if label else shown
-        statements.append(Statement(said, (quote.index + 1,), "quoted"))
-    separator = "\n" if any(records.is_record(hits[q.index]) for q in ordered) else " "
-    citations = tuple(cite(hits[q.index], q.index + 1, q.start, q.end) for q in ordered)
-    text = separator.join(f"{statement.text} [{statement.cites[0]}]" for statement in statements)
-    return Answer(text, citations, False, ENGINE, tuple(hits), statements=tuple(statements))
-
-
-def _one_line(text: str) -> str:
-    """A sentence as it is shown: the page's line breaks are not the answer's; a table's cells are kept apart."""
-    joined = re.sub(rf"(?<=[{_CJK}，。；：、])\s*\n\s*(?=[{_CJK}])", "", text)
-    return re.sub(r"\s*\n\s*", " ", re.sub(r"[ \t]*\t[ \t]*", " | ", joined.strip()))
-
-
-def cite(hit: Hit, n: int, start: int, end: int) -> Citation:
-    """The citation of characters [start, end) of a hit's text: its page and the boxes of its lines there.
-
-    A quote that runs over a page break is cited on the page where it begins, with the boxes of that page only.
-    """
-    touched = [span for span in hit.chunk.spans if span.start < end and start < span.end]
-    page = touched[0].page if touched else (hit.chunk.pages or (1,))[0]
-    boxes = tuple(dict.fromkeys(box for span in touched if span.page == page for box in span.boxes))
-    quote = hit.chunk.text[start:end]
-    document = hit.document
-    return Citation(n, hit.chunk.id, document.id, document.file, document.title, page, quote, boxes)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 
 from kb import records
-from kb.extract import question_terms
+from kb.content_terms import question_terms
 from kb.intent import intent_of
 from kb.support import drug_names
 from kb.terms import language_of

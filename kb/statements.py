@@ -12,8 +12,9 @@ import re
 from collections.abc import Sequence
 
 from kb.citations import supporting_span
-from kb.extract import cite, terms
+from kb.content_terms import terms
 from kb.prompts import says_not_mentioned
+from kb.quoting import cite
 from kb.sentences import sentence_spans
 from kb.support import checkable, missing, values
 from kb.terms import language_of

@@ -14,8 +14,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kb.content_terms import terms
 from kb.drug_names import drug_names as drug_names
-from kb.extract import terms
 from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Answer, Hit, Statement

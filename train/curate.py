@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kb import records, support
-from kb.extract import Extractor, terms
+from kb.content_terms import terms
+from kb.extract import Extractor
 from kb.prompts import says_not_mentioned
 from kb.sentences import sentences
 from kb.terms import language_of

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 
 from kb.access import Permission, Principal, require
 from kb.errors import KBError, NotFound, UsageError
-from kb.extract import ENGINE
 from kb.promotions import Promotion, Promotions
 from kb.prompt_formats import PromptFormat, format_of
+from kb.quoting import ENGINE
 from kb.schema import evaluations
 from kb.serving import load_promoted, load_tuned
 from kb.store import Store

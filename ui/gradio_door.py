@@ -3,6 +3,9 @@
 Gradio runs any event for whoever names its number, answers on many more paths than the page uses, and keeps what a page
 holds (and streams what it is sent) under a session hash that the browser makes up. Here a hash belongs to the principal
 who came with it first; to all others it does not exist.
+
+Its own files (a page needs some seventy) are compressed once and kept; as each is named by its hash, browsers may keep
+them too.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ _FILES: Final = ("/assets/", "/static/", "/svelte/")
 _POSTED: Final = frozenset(
     {"/gradio_api/run/predict", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"}
 )
+_KEPT_BYTES: Final = 32 << 20
+_FOR_GOOD: Final = (b"cache-control", b"private, max-age=31536000, immutable")
 _BODY_BYTES: Final = 1 << 20
 _HASH_CHARS: Final = 64
 _PATH_CHARS: Final = 500
@@ -36,6 +41,7 @@ class GradioDoor:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._files = _Files(app)
         self._owners: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -51,7 +57,9 @@ class GradioDoor:
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"x-gradio-server"]
         if len(path) > _PATH_CHARS:
             await _refused(404, "Not Found")(scope, receive, send)
-        elif reading and (path in _PAGES or path.startswith(_FILES)):
+        elif reading and path.startswith(_FILES):
+            await self._files(scope, receive, send)
+        elif reading and path in _PAGES:
             await self._app(scope, receive, send)
         elif reading and path == "/gradio_api/queue/data":
             named = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])
@@ -97,6 +105,44 @@ class GradioDoor:
             if len(self._owners) > _HASHES:
                 self._owners.popitem(last=False)
             return owner
+
+
+class _Files:
+    """ASGI app before Gradio's own files: each answer is kept as it went out, for every encoding that was asked for."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._kept: dict[tuple[str, bytes], list[Message]] = {}
+        self._bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        wanted = dict(scope["headers"])
+        if scope["method"] != "GET" or b"range" in wanted or b"if-none-match" in wanted:
+            await self._app(scope, receive, send)
+            return
+        key = (scope["path"], wanted.get(b"accept-encoding", b""))
+        answer = self._kept.get(key) or await self._answer(scope, receive)
+        start = answer[0]
+        size = sum(len(message.get("body", b"")) for message in answer)
+        if start["status"] == 200 and key not in self._kept and self._bytes + size <= _KEPT_BYTES:
+            self._kept[key] = answer
+            self._bytes += size
+        for message in answer:
+            # what stands around this adds headers of its own
+            await send({**message, "headers": list(message["headers"])} if "headers" in message else message)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> list[Message]:
+        """What Gradio sends, whole."""
+        sent: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            sent.append(message)
+
+        await self._app(scope, receive, keep)
+        if sent[0]["status"] == 200 and "/assets/" in scope["path"]:
+            headers = [pair for pair in sent[0]["headers"] if pair[0].lower() != b"cache-control"]
+            sent[0]["headers"] = [*headers, _FOR_GOOD]
+        return sent
 
 
 def narrow(mounted: BaseRoute) -> None:

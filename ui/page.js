@@ -4,6 +4,17 @@
   "use strict";
   const language = () => (document.documentElement.lang.startsWith("zh") ? "zh" : "en");
   const say = (key) => window.vademecumTexts[language()][key];
+  // What this browser chose last, else what it speaks.
+  window.vademecumFirstLanguage = () => {
+    let chosen = null;
+    try {
+      chosen = localStorage.getItem("vademecum-language");
+    } catch {
+      // storage is switched off
+    }
+    if (chosen === "zh" || chosen === "en") return chosen;
+    return (navigator.language || "").startsWith("zh") ? "zh" : "en";
+  };
   const press = (selector) => document.querySelector(selector)?.click();
   const make = (tag, className, text = "") => {
     const element = document.createElement(tag);

@@ -28,12 +28,13 @@ TITLE: Final = "Vademecum"
 
 # The language this browser chose last, else the one it speaks.
 _FIRST_LANGUAGE = """(_, ...rest) => {
-  let language = null;
-  try { language = localStorage.getItem('vademecum-language'); } catch { /* storage is switched off */ }
-  if (language !== 'zh' && language !== 'en') language = (navigator.language || '').startsWith('zh') ? 'zh' : 'en';
+  const language = window.vademecumFirstLanguage();
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
+  document.documentElement.dataset.spoken = language;
   return [language, ...rest];
 }"""
+# Gradio selects the first tab before the page has its language: no welcome in the other one may flash by.
+_SPOKEN = "(chosen) => [document.documentElement.dataset.spoken ? chosen : window.vademecumFirstLanguage()]"
 _CHOSEN_LANGUAGE = """(language, ...rest) => {
   try { localStorage.setItem('vademecum-language', language); } catch { /* storage is switched off */ }
   document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
@@ -101,6 +102,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             lambda chosen: ask.asked_of(ask_tab, service, service.documents(present()), language_of(chosen)),
             [language],
             [ask_tab.welcome, *ask_tab.scope.all],
+            js=_SPOKEN,
             **QUICK,
         )
         library_item.select(

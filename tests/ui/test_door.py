@@ -196,6 +196,34 @@ def gradio() -> TestClient:
     return TestClient(app)
 
 
+def test_a_file_of_gradio_is_made_once_and_kept_by_browsers() -> None:
+    """Else opening the page compresses seventy files anew for everyone who opens it."""
+    asked: list[str] = []
+
+    async def behind(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        status = 404 if "none" in scope["path"] else 200
+        await send({"type": "http.response.start", "status": status, "headers": [(b"cache-control", b"no-cache")]})
+        await send({"type": "http.response.body", "body": scope["path"].encode()})
+
+    gate = GradioDoor(behind)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope["state"] = {"principal": Principal("li", "li", "reader")}
+        await gate(scope, receive, send)
+
+    client = TestClient(app)
+    for _ in range(2):
+        answer = client.get("/assets/Index-abc.js")
+        assert answer.text == "/assets/Index-abc.js"
+        assert answer.headers.get_list("cache-control") == ["private, max-age=31536000, immutable"]
+    client.get("/assets/Index-abc.js", headers={"accept-encoding": "identity"})
+    client.get("/assets/none.js")
+    assert client.get("/assets/none.js").status_code == 404
+    assert asked == ["/assets/Index-abc.js"] * 2 + ["/assets/none.js"] * 2
+
+
 def test_page_of_another_does_not_exist(gradio: TestClient) -> None:
     join = {"session_hash": "abc", "fn_index": 3, "data": []}
     zhang = {"x-who": "zhang admin"}

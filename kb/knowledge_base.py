@@ -226,7 +226,7 @@ class KnowledgeBase:
         """How near sentences are to a question in meaning; None where the embedder does not know its language."""
 
         def measured(asked: str, sentences: Sequence[str]) -> list[float]:
-            matrix = self.embedder.encode(sentences, urgent=True)
+            matrix = self.embedder.sentence_vectors(sentences)
             return [float(cosine) for cosine in matrix @ self.embedder.question_vector(asked)]
 
         return measured if self.embedder.grades(language_of(question)) else None
@@ -248,7 +248,7 @@ class KnowledgeBase:
 
     def warm_up(self) -> None:
         """Load what the first question would wait for."""
-        self.embedder.encode(["warm up", "预热"])
+        self.embedder.sentence_vectors(["warm up", "预热"])
         self.index.terms("预热")
 
     # -- the index -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,26 @@ def test_near_in_meaning_is_near_in_space(minilm: Embedder) -> None:
 def test_langchain_sees_the_same_vectors(minilm: Embedder) -> None:
     assert np.allclose(minilm.embed_query("fever"), minilm.encode(["fever"])[0], atol=1e-2)
     assert np.allclose(minilm.embed_documents(["fever"])[0], minilm.encode(["fever"])[0], atol=1e-2)
+
+
+def test_a_sentence_is_embedded_once_however_often_it_is_found(
+    minilm: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each question to the same passages takes half a second of processor time."""
+    encoded: list[str] = []
+    encode = minilm.encode
+
+    def watched(texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
+        encoded.extend(texts)
+        return encode(texts, question=question, urgent=urgent)
+
+    monkeypatch.setattr(minilm, "encode", watched)
+    first = minilm.sentence_vectors(["Take with food.", "Keep dry.", "Take with food."])
+    again = minilm.sentence_vectors(["Keep dry.", "Shake well.", "Take with food."])
+    assert encoded == ["Take with food.", "Keep dry.", "Shake well."]
+    assert np.allclose(first, encode(["Take with food.", "Keep dry.", "Take with food."]), atol=1e-5)
+    assert np.allclose(again, encode(["Keep dry.", "Shake well.", "Take with food."]), atol=1e-5)
+    assert minilm.sentence_vectors([]).shape == (0, 384)
 
 
 def test_it_says_that_it_knows_english_only(minilm: Embedder) -> None:

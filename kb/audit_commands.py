@@ -75,12 +75,15 @@ def backup(
     home: Home = None,
 ) -> None:
     """Write the whole library to one file, also while it is in use."""
-    from kb.backup import back_up
+    from kb.backup import back_up, left_out
 
     with verb(as_json) as output, _store(home) as store:
         made = back_up(store, file)
-        output.result = {**asdict(made), "file": str(made.file)}
+        missing = left_out(settings_of(home))
+        output.result = {**asdict(made), "file": str(made.file), "left_out": missing}
         output.say(f"{made.files} files, {made.bytes / 1e6:,.1f} MB in {made.file}.")
+        for one in missing:
+            output.say(f"Not in it: {one}.")
 
 
 def restore(

@@ -1,8 +1,8 @@
 """The whole library as one file, made while it is in use, and back again into an empty home.
 
 A tar archive: the catalog as SQLite's own backup copies it (a consistent state, whoever writes), the originals, data
-sets and models, and at its end `manifest.json` with schema and the SHA-256 of every file. Indexes are left out: they
-are derived. A restored home appears only when every checksum is right.
+sets, models and the home's calibration, and at its end `manifest.json` with schema and the SHA-256 of every file. What
+is left out, `left_out` says. A restored home appears only when every checksum is right.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from typing import IO, Any, Final
 
 from kb.audit import COMMAND_LINE, Audit
 from kb.errors import HomeError, StoreError, UsageError
-from kb.home import CATALOG
+from kb.home import CALIBRATION, CATALOG
 from kb.schema import HEAD
+from kb.settings import CONFIG_FILE, Settings
 from kb.store import Store
 
 FORMAT: Final = 1
 _MANIFEST: Final = "manifest.json"
 _FOLDERS: Final = ("blobs", "datasets", "models")
-_NAME = re.compile(rf"(?:{re.escape(CATALOG)}|(?:{'|'.join(_FOLDERS)})(?:/(?!\.\.?(?:/|$))[^/\0\\]+)+)")
+_FILES: Final = (CATALOG, CALIBRATION)
+_NAME = re.compile(rf"(?:{'|'.join(map(re.escape, _FILES))}|(?:{'|'.join(_FOLDERS)})(?:/(?!\.\.?(?:/|$))[^/\0\\]+)+)")
 _PIECE: Final = 1 << 20
 
 
@@ -63,6 +65,22 @@ def back_up(store: Store, target: Path) -> Backup:
             part.unlink(missing_ok=True)
     Audit(store).record(COMMAND_LINE, "backed up", files=made.files, bytes=made.bytes)
     return Backup(target, made.files, made.bytes, made.schema, made.created)
+
+
+def left_out(settings: Settings) -> list[str]:
+    """What a backup of the settings' home does not hold, each with what follows from that."""
+    home = settings.home.expanduser().absolute()
+    told = ["index/: made anew from the catalog when the restored home is opened"]
+    if runs := sum(path.stat().st_size for path in (home / "runs").rglob("*") if path.is_file()):
+        told.append(
+            f"runs/, {runs / 1e6:,.1f} MB of checkpoints, packed rows, curves and reports: a restored run cannot be "
+            "resumed, nor its rows looked through for leaks; the models made of runs are in the backup"
+        )
+    told.append(f"{CONFIG_FILE} and VADEMECUM_* variables: keep a copy, or the restored library has default settings")
+    for name, folder in (("embedder", Path(settings.embedder)), ("model_path", settings.model_path)):
+        if folder is not None and folder.is_dir() and not folder.absolute().is_relative_to(home / "models"):
+            told.append(f"{folder} ({name}): it lies outside this home; copy it too")
+    return told
 
 
 def restore(file: Path, home: Path) -> Backup:
@@ -111,6 +129,8 @@ def _link(home: Path, kept: Path) -> None:
                 continue
             except OSError:  # a file system without links
                 shutil.copyfile(path, place)
+    if (home / CALIBRATION).is_file():  # replaced as a whole when it is fitted anew
+        shutil.copyfile(home / CALIBRATION, kept / CALIBRATION)
 
 
 def _copy_catalog(store: Store, target: Path) -> None:

@@ -62,10 +62,10 @@ def run(
     from kb.calibrate import calibrate
     from kb.embed import build_embedder
     from kb.evaluate_answers import gold_removed, read_answer_rows
-    from kb.evidence import CALIBRATION_FILE, calibration_of, write_calibration
-    from kb.home import check_home
+    from kb.evidence import calibration_of, write_calibration
+    from kb.home import CALIBRATION, check_home
 
-    target = out or check_home(settings.home, create=False) / CALIBRATION_FILE
+    target = out or check_home(settings.home, create=False) / CALIBRATION
     judged: list[Judged] = []
     for path in questions:
         rows = read_answer_rows(path, limit)

@@ -20,6 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from kb.errors import UsageError
+from kb.home import CALIBRATION
 from kb.terms import BIGRAM, CHARACTER
 from kb.types import Language
 
@@ -28,8 +29,6 @@ FEATURES = ("sentence", "passage", "own", "lacking", "phrase", "calls", "length"
 MEANING = ("cosine", "lead")
 """What is measured beside it where the embedder knows the language."""
 
-CALIBRATION_FILE = "abstention.json"
-"""In a home: the calibration fitted there, which takes the place of the shipped one."""
 _WITH_MEANING = "+meaning"
 
 _DIGITS = re.compile(r"[\d.,%-]+")
@@ -185,7 +184,7 @@ class Calibration:
 
 def calibration_of(home: Path) -> Calibration:
     """The calibration of this home, or the one that is shipped. Raises UsageError if the home's cannot be used."""
-    own = home / CALIBRATION_FILE
+    own = home / CALIBRATION
     if not own.is_file():
         return shipped_calibration()
     try:
@@ -199,7 +198,7 @@ def calibration_of(home: Path) -> Calibration:
 @cache
 def shipped_calibration() -> Calibration:
     """Fitted on the development sets with the packaged embedder (docs/measurements.md)."""
-    return read_calibration(files("kb").joinpath("data", CALIBRATION_FILE).read_text(encoding="utf-8"))
+    return read_calibration(files("kb").joinpath("data", CALIBRATION).read_text(encoding="utf-8"))
 
 
 def read_calibration(text: str) -> Calibration:

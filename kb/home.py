@@ -17,7 +17,21 @@ from filelock import FileLock, Timeout
 from kb.errors import HomeBusy, HomeError
 
 CATALOG = "catalog.sqlite"
-_OURS = {"README.md", CATALOG, "blobs", "index", "models", "datasets", "runs", "lock", "lock.holder.json", "logs"}
+CALIBRATION = "abstention.json"
+"""The calibration fitted here, which takes the place of the shipped one (kb.evidence)."""
+_OURS = {
+    "README.md",
+    CATALOG,
+    CALIBRATION,
+    "blobs",
+    "index",
+    "models",
+    "datasets",
+    "runs",
+    "lock",
+    "lock.holder.json",
+    "logs",
+}
 
 
 def check_home(home: Path, *, create: bool) -> Path:

@@ -6,8 +6,10 @@ deleted when it has been sent. Everything is checked anew and on record; what is
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,8 +56,8 @@ def data_routes(service: Service, folder: Path) -> APIRouter:
         me = require(request.state.principal, Permission.EXPORT)
         if form not in FORMATS:
             raise HTTPException(422, f"There is no format '{form[:40]}'. Use one of: {', '.join(FORMATS)}.")
-        with tempfile.NamedTemporaryFile(dir=folder, prefix="export-", delete=False) as made:
-            path = Path(made.name)
+        made = Path(tempfile.mkdtemp(dir=folder, prefix="export-"))
+        path = made / f"vademecum-{form}.{_ENDINGS.get(form, 'jsonl')}"
         try:
             rows: Iterator[dict[str, Any]]
             if dataset:
@@ -64,20 +66,28 @@ def data_routes(service: Service, folder: Path) -> APIRouter:
                 rows = example_rows(service.kb, _selection(service, states, collection, since))
             done = export(rows, form, path)
             service.audit.record(me, "exported", dataset[:100], form=form, rows=done.rows)
-        except KBError:
-            path.unlink(missing_ok=True)
+            if done.also:
+                path = _together(path.with_suffix(".zip"), [done.path, *done.also])
+        except (KBError, OSError):
+            shutil.rmtree(made, ignore_errors=True)
             raise
-        for also in done.also:
-            also.unlink(missing_ok=True)
         return FileResponse(
             path,
             media_type="application/octet-stream",
-            filename=f"vademecum-{form}.{_ENDINGS.get(form, 'jsonl')}",
+            filename=path.name,
             headers={"Cache-Control": "private, no-store"},
-            background=BackgroundTask(path.unlink, missing_ok=True),
+            background=BackgroundTask(shutil.rmtree, made, ignore_errors=True),
         )
 
     return router
+
+
+def _together(path: Path, files: Iterable[Path]) -> Path:
+    """A format of several files, as one to take away."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return path
 
 
 def _selection(service: Service, states: list[str] | None, collection: str, since: str) -> Selection:

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import tarfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from kb.audit import Audit
 from kb.backup import back_up, restore
 from kb.conversations import Conversations
 from kb.errors import HomeError, StoreError, UsageError
+from kb.evidence import shipped_calibration, write_calibration
+from kb.home import CALIBRATION
 from kb.knowledge_base import KnowledgeBase
 from kb.settings import Settings
 from kb.store import Store
@@ -34,6 +37,9 @@ def full(store: Store, add: Adder, tmp_path: Path) -> Store:
     model.parent.mkdir(parents=True)
     model.write_bytes(b"w" * 5000)
     Conversations(store).start(SINGLE, "a question")
+    shipped = shipped_calibration()
+    fitted = replace(shipped, fits={kind: replace(fit, cut=0.25) for kind, fit in shipped.fits.items()})
+    write_calibration(store.home / CALIBRATION, fitted)
     return store
 
 
@@ -41,7 +47,7 @@ def test_library_comes_back_as_it_was(full: Store, tmp_path: Path) -> None:
     file = tmp_path / "out" / "backup.tar"
     file.parent.mkdir()
     made = back_up(full, file)
-    assert made.files == 3
+    assert made.files == 4
     assert file.stat().st_mode & 0o077 == 0
     home = tmp_path / "again"
     restore(file, home)
@@ -50,6 +56,7 @@ def test_library_comes_back_as_it_was(full: Store, tmp_path: Path) -> None:
         assert kb.store.blob(document).read_text().startswith("The starting dose")
         assert kb.search("starting dose of metformin")[0].document.id == document.id
         assert len(Conversations(kb.store).find(SINGLE)) == 1
+        assert kb.calibration.fits["en"].cut == 0.25  # else the same question may be answered there and refused here
         assert [entry.action for entry in Audit(kb.store).entries()][-1] == "restored"
         assert not Audit(kb.store).verify().problem
     assert (home / "models" / "m1" / "weights.safetensors").read_bytes() == b"w" * 5000
@@ -139,3 +146,20 @@ def test_verbs_check_and_write_the_record(full: Store, tmp_path: Path) -> None:
             spoilt.execute(f'DROP TRIGGER "{trigger}"')
         spoilt.execute("UPDATE audit SET actor = 'nobody' WHERE number = 1")
     assert run.invoke(cli.app, ["audit", "verify", *at]).exit_code == 1
+
+
+def test_backup_says_what_is_not_in_it(full: Store, tmp_path: Path) -> None:
+    """Lost: after a disaster the tuned embedder, or a run of days, turns out never to have been copied."""
+    (full.home / "runs" / "r1").mkdir(parents=True)
+    (full.home / "runs" / "r1" / "checkpoint").write_bytes(b"c" * 2_000_000)
+    full.close()
+    (tmp_path / "tuned").mkdir()
+    arguments = ["backup", str(tmp_path / "b.tar"), "--home", str(full.home), "--json"]
+    made = CliRunner().invoke(cli.app, arguments, env={"VADEMECUM_EMBEDDER": str(tmp_path / "tuned")})
+    assert made.exit_code == 0, made.output
+    told = "\n".join(json.loads(made.stdout)["left_out"])
+    assert "runs/, 2.0 MB" in told
+    assert "vademecum.toml" in told
+    assert f"{tmp_path / 'tuned'} (embedder)" in told
+    with tarfile.open(tmp_path / "b.tar") as archive:
+        assert not [name for name in archive.getnames() if name.startswith(("runs", "index"))]

@@ -11,7 +11,6 @@ import pytest
 
 from kb.errors import UsageError
 from kb.evidence import (
-    CALIBRATION_FILE,
     FEATURES,
     MEANING,
     Calibration,
@@ -25,6 +24,7 @@ from kb.evidence import (
     read_calibration,
     shipped_calibration,
 )
+from kb.home import CALIBRATION
 
 RARITY = {"amiodarone": 8.0, "dose": 1.0, "adult": 1.0, "metformin": 6.0}
 LEXICON = Lexicon(str.split, lambda terms: {term: RARITY.get(term, 3.0) for term in terms})
@@ -96,12 +96,12 @@ def test_cosines_of_another_embedder_are_not_trusted() -> None:
 
 def test_the_calibration_of_a_home_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
     assert calibration_of(tmp_path) is shipped_calibration()
-    (tmp_path / CALIBRATION_FILE).write_text(calibration_json(calibration()))
+    (tmp_path / CALIBRATION).write_text(calibration_json(calibration()))
     assert calibration_of(tmp_path) == calibration()
 
 
 @pytest.mark.parametrize("change", [{"fits": {}}, {"fits": {"en": {"weights": {"old": 1}, "bias": 0, "cut": 0}}}, {}])
 def test_a_calibration_that_does_not_fit_this_version_is_named(tmp_path: Path, change: dict[str, object]) -> None:
-    (tmp_path / CALIBRATION_FILE).write_text(json.dumps(change))
+    (tmp_path / CALIBRATION).write_text(json.dumps(change))
     with pytest.raises(UsageError, match="evaluate calibrate"):
         calibration_of(tmp_path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,6 +73,16 @@ def test_export_holds_what_was_asked_for(client: TestClient) -> None:
     both = client.get("/export", params={"states": ["accepted", "candidate"], "form": "csv"})
     assert "vademecum-csv.csv" in both.headers["content-disposition"]
     assert both.text.count("How? ") >= 2
+
+
+def test_what_llama_factory_needs_comes_together(client: TestClient) -> None:
+    """Its data file is found through dataset_info.json alone."""
+    answer = client.get("/export", params={"form": "llamafactory"})
+    assert "vademecum-llamafactory.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        (entry,) = json.loads(archive.read("dataset_info.json")).values()
+        row = json.loads(archive.read(entry["file_name"]))
+    assert row[entry["columns"]["messages"]][-1]["value"].startswith("Zolvarin is stored cold")
 
 
 @pytest.mark.parametrize("path", ["/export", "/export-size"])

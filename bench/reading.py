@@ -24,7 +24,7 @@ from bench.agreement import accuracy, digits, joins, solid
 from bench.readers import pages_of, readers, timed
 from bench.typeset import SAMPLES, Typeset, known_text, printed, typeset
 from ingest.clean import clean_pages
-from ingest.headings import FlatLine
+from ingest.document_lines import FlatLine
 from ingest.paragraphs import headed_lines
 from ingest.read import Head, ReadLimits, read
 from kb.types import OutlineEntry, Page

@@ -9,14 +9,12 @@ interrupt can go on overleaf.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from kb.types import Line, Page
 
-_NEAR = 4  # pages around a page …
-_REPEATS = 2  # … on which a line must repeat at least this often
 _EDGE = 0.13  # share of the page's width at either side
 _MUCH_LARGER = 2.0
 _SMALLER = 0.93  # of the text's size, footnotes at most
@@ -25,23 +23,35 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MARK = re.compile(r"([¹²³⁰⁴-⁹]{1,3}|\d{1,3}(?=\s)|[*†‡§¶#]{1,3}|[①-⑳]|[\[［〔]\d{1,3}[\]］〕])\s*\S")
 
 
-def beside_text(pages: Sequence[Page]) -> dict[int, set[int]]:
-    """Lines to drop of each page, both by index: watermarks and print along the edge."""
-    found: dict[int, set[int]] = defaultdict(set)
-    seen: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for index, page in enumerate(pages):
-        usual = _usual_size(page.lines)
-        for i, line in enumerate(page.lines):
-            slanted = _is_slanted(line)
-            if slanted and line.size >= _MUCH_LARGER * usual > 0:
-                found[index].add(i)
-            elif slanted or _runs_up_the_edge(line, page.width):
-                seen[re.sub(r"\d+", "#", re.sub(r"\s+", "", line.text))].append((index, i))
-    for places in seen.values():
-        for index, i in places:
-            near = {other for other, _ in places if 0 < abs(other - index) <= _NEAR}
-            if len(near) >= min(_REPEATS, len(pages) - 1) > 0:
-                found[index].add(i)
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Lines of a page, by index, that are beside its text for certain, and those that are if they repeat."""
+
+    certain: frozenset[int]
+    repeating: Mapping[int, str]
+    """What each says, digits apart."""
+
+
+def beside_text(page: Page) -> Beside:
+    """What may be a watermark or print along the edge."""
+    certain: set[int] = set()
+    repeating: dict[int, str] = {}
+    usual = _usual_size(page.lines)
+    for i, line in enumerate(page.lines):
+        slanted = _is_slanted(line)
+        if slanted and line.size >= _MUCH_LARGER * usual > 0:
+            certain.add(i)
+        elif slanted or _runs_up_the_edge(line, page.width):
+            repeating[i] = re.sub(r"\d+", "#", re.sub(r"\s+", "", line.text))
+    return Beside(frozenset(certain), repeating)
+
+
+def lines_beside(near: Sequence[Beside], at: int, needed: int) -> set[int]:
+    """The lines to drop of page `at`, by index; `near` are pages around it, of which `needed` must repeat them."""
+    found = set(near[at].certain)
+    for i, key in near[at].repeating.items():
+        if sum(key in page.repeating.values() for j, page in enumerate(near) if j != at) >= needed > 0:
+            found.add(i)
     return found
 
 

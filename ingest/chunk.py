@@ -1,9 +1,9 @@
 """Clean Pages in, Chunks out: passages that end at sentences, keep to their section and know where each line stood.
 
-The document becomes one string in which lines are joined into paragraphs, and every line remembers its characters
+Each section becomes one string in which lines are joined into paragraphs, and every line remembers its characters
 there; a chunk is a slice of it, so that text and provenance cannot part. Sections come from ingest.headings, sentences
 from kb.sentences; LangChain's recursive splitter cuts what is too long for one passage and has no sentence end.
-Tokens are counted once per sentence, in one batch, because a tokenizer called by a splitter is a hundred times slower.
+Tokens are counted once per sentence, many at once, because a tokenizer called by a splitter is a hundred times slower.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import ceil
 
-from ingest.clean import Joiner
-from ingest.headings import FlatLine, Heading, heading_paths, top_rank
-from ingest.paragraphs import headed_lines, paragraph_breaks
+from ingest.paragraphs import Outline
+from ingest.sections import Draft, Placed, Stretch, records_of, sections_of
 from kb.sentences import sentence_spans
 from kb.terms import language_of
-from kb.types import Box, Chunk, DocumentKind, LineRole, OutlineEntry, Page, Span
+from kb.types import Chunk, DocumentKind, Page, Span
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the same pages would give other chunks."""
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -32,18 +32,10 @@ PATH = " › "
 _SEPARATORS = ["\n\n", "\n", "。", "！", "？", "；", ". ", "! ", "? ", "; ", "，", "、", ", ", " ", ""]
 _CAPTION = re.compile(r"(?:续?表|Table|TABLE|Tab\.)\s*[\dA-Z一二三四五六七八九十]")
 _SMALL = 0.4  # a chunk below this share of the limit takes in the next subsection
+_COUNTED_CHARACTERS = 100_000  # whose tokens are counted at once
+_AT_ONCE = 256  # chunks
 _TAIL = 0.2  # a last piece below this share joins the piece before it …
 _OVER = 1.05  # … if that stays below this share
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """Characters [start, end) of the document's string are line `line`'s."""
-
-    start: int
-    end: int
-    page: int
-    box: Box | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +51,16 @@ class _Unit:
     table: int = 0
     """For the first unit of a table: the tokens of the whole table."""
 
+    def shifted(self, by: int) -> _Unit:
+        lead = tuple((start + by, end + by) for start, end in self.lead)
+        return _Unit(self.start + by, self.end + by, self.tokens, lead, self.lead_tokens, self.table)
+
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Characters [start, end) of the document, behind those of `lead`, are a chunk under `heading`."""
+    """Characters [start, end) of the stretch, behind those of `lead`, are a chunk under `heading`."""
 
+    stretch: Stretch
     start: int
     end: int
     heading: str
@@ -72,53 +69,52 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """Units between two headings. `top`: a top-level section begins here, so no chunk may reach back."""
+    """Units between two headings, of a text of their own."""
 
     path: tuple[str, ...]
+    stretch: Stretch
     top: bool
-    units: tuple[_Unit, ...]
+    units: Sequence[_Unit]
     bare: bool = False
     """A heading with nothing under it, or a title before the first: it goes with what follows."""
+
+    @property
+    def tokens(self) -> int:
+        return sum(unit.tokens for unit in self.units)
 
 
 def chunk_pages(
     document: str,
     pages: Iterable[Page],
     *,
-    outline: Sequence[OutlineEntry] = (),
+    outline: Outline = (),
     count_tokens: TokenCounter,
     max_tokens: int,
     kind: DocumentKind = "pdf",
 ) -> Iterator[Chunk]:
-    """Cut clean pages into chunks of at most about `max_tokens` tokens (a short last sentence may go 5% over)."""
-    kept = [page for page in pages if page.lines]
-    make = _record_sections if kind in ("records", "monographs") else _document_sections
-    text, placed, sections = make(kept, outline, kind, count_tokens, max_tokens)
-    starts = [one.start for one in placed]
+    """Cut clean pages into chunks of at most about `max_tokens` tokens (a short last sentence may go 5% over).
+
+    What is kept of the document meanwhile is its lines, packed, and one section after another. `outline` may be a
+    function that is called once all pages have come.
+    """
+    kept = (page for page in pages if page.lines)
+    records = kind in ("records", "monographs")
+    drafts = records_of(kept) if records else sections_of(kept, outline, kind)
+    sections = _measured(drafts, count_tokens, max_tokens, whole_lines=records)
+    pieces = _packed(sections, max_tokens)
     position = 0
-    batch: list[_Piece] = []
-    for piece in _packed(sections, max_tokens, text):
-        batch.append(piece)
-        if len(batch) == 256:
-            yield from _finish(document, position, batch, text, placed, starts, count_tokens)
-            position += len(batch)
-            batch = []
-    yield from _finish(document, position, batch, text, placed, starts, count_tokens)
+    while batch := list(islice(pieces, _AT_ONCE)):
+        yield from _finish(document, position, batch, count_tokens)
+        position += len(batch)
 
 
-def _finish(
-    document: str,
-    position: int,
-    pieces: Sequence[_Piece],
-    text: str,
-    placed: Sequence[_Placed],
-    starts: Sequence[int],
-    count_tokens: TokenCounter,
-) -> Iterator[Chunk]:
+def _finish(document: str, position: int, pieces: Sequence[_Piece], count_tokens: TokenCounter) -> Iterator[Chunk]:
     parts = [[*piece.lead, (piece.start, piece.end)] for piece in pieces]
-    bodies = ["\n".join(text[start:end] for start, end in part) for part in parts]
-    tokens = count_tokens(bodies) if pieces else []
-    made = zip(pieces, parts, bodies, tokens, strict=True)
+    bodies = [
+        "\n".join(piece.stretch.text[start:end] for start, end in part)
+        for piece, part in zip(pieces, parts, strict=True)
+    ]
+    made = zip(pieces, parts, bodies, count_tokens(bodies), strict=True)
     for at, (piece, part, body, count) in enumerate(made, start=position):
         yield Chunk(
             id=hashlib.sha256(f"{document}\0{at}\0{body}".encode()).hexdigest()[:20],
@@ -126,24 +122,26 @@ def _finish(
             position=at,
             text=body,
             heading=piece.heading,
-            spans=tuple(_spans_of(part, placed, starts)),
+            spans=tuple(_spans_of(part, piece.stretch.placed)),
             language=language_of(body),
             tokens=count,
         )
 
 
-def _spans_of(parts: Sequence[tuple[int, int]], placed: Sequence[_Placed], starts: Sequence[int]) -> Iterator[Span]:
-    """The spans of several pieces of the document's string that stand below one another in a chunk."""
+def _spans_of(parts: Sequence[tuple[int, int]], placed: Sequence[Placed]) -> Iterator[Span]:
+    """The spans of several pieces of a stretch that stand below one another in a chunk."""
     before = 0
     for start, end in parts:
-        for span in _spans(start, end, placed, starts):
-            yield replace(span, start=span.start + before, end=span.end + before)
+        for span in _spans(start, end, placed):
+            yield replace(span, start=span.start + before, end=span.end + before) if before else span
         before += end - start + 1
 
 
-def _spans(start: int, end: int, placed: Sequence[_Placed], starts: Sequence[int]) -> Iterator[Span]:
+def _spans(start: int, end: int, placed: Sequence[Placed]) -> Iterator[Span]:
     """The lines within [start, end), each cut to it and counted from its beginning."""
-    for one in placed[max(0, bisect_right(starts, start) - 1) :]:
+    first = max(0, bisect_right(placed, start, key=_start_of) - 1)
+    for at in range(first, len(placed)):
+        one = placed[at]
         if one.start >= end:
             return
         low, high = max(one.start, start), min(one.end, end)
@@ -151,153 +149,81 @@ def _spans(start: int, end: int, placed: Sequence[_Placed], starts: Sequence[int
             yield Span(low - start, high - start, one.page, (one.box,) if one.box else ())
 
 
-# -- the document as one string ----------------------------------------------------------------------------------------
+def _start_of(one: Placed) -> int:
+    return one.start
 
 
-class _Builder:
-    """Joins lines into the document's string and remembers where each one went."""
-
-    def __init__(self, joiner: Joiner) -> None:
-        self._joiner = joiner
-        self._parts: list[str] = []
-        self._length = 0
-        self.placed: list[_Placed] = []
-
-    @property
-    def text(self) -> str:
-        return "".join(self._parts)
-
-    def paragraph(self, lines: Sequence[FlatLine]) -> tuple[int, int]:
-        """Append a paragraph; returns its characters' [start, end)."""
-        if self._parts:
-            self._append("\n")
-        start = self._length
-        texts = [line.text for line in lines]
-        for i, line in enumerate(lines):
-            text, glue = self._joiner.join(texts[i], texts[i + 1]) if i + 1 < len(lines) else (texts[i], "")
-            self.placed.append(_Placed(self._length, self._length + len(text), line.page, line.place))
-            self._append(text + glue)
-        return start, self._length
-
-    def _append(self, text: str) -> None:
-        self._parts.append(text)
-        self._length += len(text)
+def _measured(
+    drafts: Iterator[Draft], count_tokens: TokenCounter, max_tokens: int, *, whole_lines: bool
+) -> Iterator[_Section]:
+    """The sections with their sentences counted, many at once. `whole_lines`: a line is cut only if it is too long."""
+    while batch := list(_characters(drafts, _COUNTED_CHARACTERS)):
+        units = _units(batch, count_tokens, max_tokens, whole_lines=whole_lines)
+        for draft, mine in zip(batch, units, strict=True):
+            _lead_rows(draft, mine)
+            section = tuple(unit for span in draft.paragraphs for unit in mine[span])
+            title = not draft.headed and sum(unit.tokens for unit in section) < _TAIL * max_tokens
+            if section:
+                yield _Section(draft.path, draft.stretch, draft.top, section, title or draft.bare)
 
 
-_Made = tuple[str, list[_Placed], list[_Section]]
-
-
-def _document_sections(
-    pages: Sequence[Page],
-    outline: Sequence[OutlineEntry],
-    kind: DocumentKind,
-    count_tokens: TokenCounter,
-    max_tokens: int,
-) -> _Made:
-    """Lines → paragraphs → sections between headings."""
-    lines, headings, notes = headed_lines(pages, outline, kind)
-    builder = _Builder(Joiner(line.text for line in lines))
-    bounds: list[tuple[Heading | None, list[tuple[int, int]]]] = [(None, [])]
-    roles: dict[tuple[int, int], LineRole] = {}
-    by_first = {heading.first: heading for heading in headings}
-    breaks = paragraph_breaks(lines, kind)
-    at = 0
-    while at < len(lines):
-        heading = by_first.get(at)
-        if heading is not None:
-            bounds.append((heading, []))
-        if heading is not None and heading.last >= at:
-            end = heading.last + 1
-        else:
-            end = at + 1
-            while end < len(lines) and end not in by_first and not breaks[end]:
-                end += 1
-        group = [line for line in lines[at:end] if line.text.strip()]
-        if group:
-            span = builder.paragraph(group)
-            bounds[-1][1].append(span)
-            roles[span] = group[0].role
-        for note in (note for i in range(at, end) for note in notes.get(i, ())):
-            span = builder.paragraph(note)
-            bounds[-1][1].append(span)
-            roles[span] = "note"
-        at = end
-    paths = heading_paths(headings)
-    top = top_rank(headings)
-    text = builder.text
-    units = _units(text, roles, count_tokens, max_tokens)
-    for _, spans in bounds:
-        _lead_rows(spans, roles, units, text)
-    sections: list[_Section] = []
-    for i, (heading, spans) in enumerate(bounds):
-        mine = tuple(unit for span in spans for unit in units[span])
-        if mine:
-            path = paths[i - 1] if i else ()
-            title = heading is None and sum(unit.tokens for unit in mine) < _TAIL * max_tokens
-            bare = title or (heading is not None and heading.last >= heading.first and len(spans) == 1)
-            sections.append(_Section(path, heading is not None and heading.rank <= top, mine, bare))
-    return text, builder.placed, sections
-
-
-def _record_sections(
-    pages: Sequence[Page],
-    outline: Sequence[OutlineEntry],
-    kind: DocumentKind,
-    count_tokens: TokenCounter,
-    max_tokens: int,
-) -> _Made:
-    """Each record is a section of its own; each of its lines a unit, cut at sentences only if too long."""
-    builder = _Builder(Joiner(()))
-    spans = [
-        [
-            builder.paragraph([FlatLine(line.text, page.number, line.box, 0.0, line.box)])
-            for line in page.lines
-            if line.text
-        ]
-        for page in pages
-    ]
-    text = builder.text
-    whole = [span for record in spans for span in record]
-    counts = _counted(text, whole, count_tokens)
-    too_long: dict[tuple[int, int], LineRole] = {span: "text" for span in whole if counts[span] > max_tokens}
-    long = _units(text, too_long, count_tokens, max_tokens)
-    sections = []
-    for page, record in zip(pages, spans, strict=True):
-        units = tuple(unit for span in record for unit in long.get(span) or (_Unit(*span, counts[span]),))
-        sections.append(_Section((page.label,), True, units))
-    return text, builder.placed, sections
+def _characters(drafts: Iterator[Draft], most: int) -> Iterator[Draft]:
+    """The next drafts, up to the one with which they have so many characters."""
+    size = 0
+    while size < most and (draft := next(drafts, None)):
+        size += len(draft.stretch.text)
+        yield draft
 
 
 # -- units -------------------------------------------------------------------------------------------------------------
 
 
-def _units(
-    text: str, paragraphs: Mapping[tuple[int, int], LineRole], count_tokens: TokenCounter, max_tokens: int
-) -> dict[tuple[int, int], list[_Unit]]:
-    """The sentences of each paragraph with their tokens; those longer than a chunk are cut by LangChain's splitter.
+_Units = dict[tuple[int, int], list[_Unit]]
+_Part = tuple[int, tuple[int, int], int, int]
+"""The number of a draft, a paragraph of it, and [start, end) of some of that paragraph."""
+
+
+def _units(drafts: Sequence[Draft], count_tokens: TokenCounter, max_tokens: int, *, whole_lines: bool) -> list[_Units]:
+    """The sentences of each draft's paragraphs with their tokens; LangChain's splitter cuts those longer than a chunk.
 
     A table's row is one unit, whatever sentences its cells hold.
     """
-    sentences = {
-        (a, b): [(a, b)] if role in ("head", "row") else [(a + s, a + e) for s, e in sentence_spans(text[a:b])]
-        for (a, b), role in paragraphs.items()
-    }
-    counts = _counted(text, [span for spans in sentences.values() for span in spans], count_tokens)
-    cut = {span: _cut(text, span, counts[span], max_tokens) for span in counts if counts[span] > max_tokens}
-    counts |= _counted(text, [piece for pieces in cut.values() for piece in pieces], count_tokens)
-    return {
-        paragraph: [_Unit(*piece, counts[piece]) for span in spans for piece in cut.get(span, [span])]
-        for paragraph, spans in sentences.items()
-    }
+
+    def counted(parts: Sequence[_Part]) -> list[int]:
+        return count_tokens([drafts[n].stretch.text[start:end] for n, _, start, end in parts]) if parts else []
+
+    def sentences(n: int, paragraph: tuple[int, int], start: int, end: int, _: int = 0) -> list[_Part]:
+        found = sentence_spans(drafts[n].stretch.text[start:end])
+        return [(n, paragraph, start + low, start + high) for low, high in found]
+
+    def pieces(n: int, paragraph: tuple[int, int], start: int, end: int, tokens: int) -> list[_Part]:
+        found = _cut(drafts[n].stretch.text, (start, end), tokens, max_tokens)
+        return [(n, paragraph, low, high) for low, high in found]
+
+    parts: list[_Part] = []
+    for n, draft in enumerate(drafts):
+        for span in draft.paragraphs:
+            whole = whole_lines or draft.roles[span] in ("head", "row")
+            parts += [(n, span, *span)] if whole else sentences(n, span, *span)
+    counts = counted(parts)
+    for finer in (sentences, pieces) if whole_lines else (pieces,):
+        finest = [finer(*part, count) if count > max_tokens else [] for part, count in zip(parts, counts, strict=True)]
+        again = iter(counted([part for found in finest for part in found]))
+        both = [
+            (one, next(again) if found else count)
+            for part, count, found in zip(parts, counts, finest, strict=True)
+            for one in (found or [part])
+        ]
+        parts, counts = [part for part, _ in both], [count for _, count in both]
+    units: list[_Units] = [{span: [] for span in draft.paragraphs} for draft in drafts]
+    for (n, paragraph, start, end), count in zip(parts, counts, strict=True):
+        units[n][paragraph].append(_Unit(start, end, count))
+    return units
 
 
-def _lead_rows(
-    spans: Sequence[tuple[int, int]],
-    roles: Mapping[tuple[int, int], LineRole],
-    units: dict[tuple[int, int], list[_Unit]],
-    text: str,
-) -> None:
+def _lead_rows(draft: Draft, units: _Units) -> None:
     """Give each row of a section's tables its caption and heading rows, and the first unit the table's whole length."""
+    spans, roles = draft.paragraphs, draft.roles
     at = 0
     while at < len(spans):
         end = at
@@ -306,7 +232,7 @@ def _lead_rows(
         if end == at:
             at += 1
             continue
-        first = at - 1 if at and _CAPTION.match(text, *spans[at - 1]) else at
+        first = at - 1 if at and _CAPTION.match(draft.stretch.text, *spans[at - 1]) else at
         lead = [] if first == at else [spans[first]]
         heads = at
         while heads < end and roles[spans[heads]] == "head":
@@ -319,10 +245,6 @@ def _lead_rows(
         total = sum(unit.tokens for span in spans[first:end] for unit in units[span])
         units[spans[first]][0] = replace(units[spans[first]][0], table=total)
         at = end
-
-
-def _counted(text: str, spans: Sequence[tuple[int, int]], count_tokens: TokenCounter) -> dict[tuple[int, int], int]:
-    return dict(zip(spans, count_tokens([text[a:b] for a, b in spans]), strict=True)) if spans else {}
 
 
 def _cut(text: str, span: tuple[int, int], tokens: int, max_tokens: int) -> list[tuple[int, int]]:
@@ -348,30 +270,44 @@ def _cut(text: str, span: tuple[int, int], tokens: int, max_tokens: int) -> list
 # -- packing -----------------------------------------------------------------------------------------------------------
 
 
-def _packed(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[_Piece]:
+def _packed(sections: Iterable[_Section], max_tokens: int) -> Iterator[_Piece]:
     """The chunks. Small neighbouring subsections share one; top-level sections never do."""
     pending: list[_Section] = []
     size = 0
     for section in sections:
-        tokens = sum(unit.tokens for unit in section.units)
+        tokens = section.tokens
         waiting = all(one.bare for one in pending)
         full = size + tokens > max_tokens and size >= _SMALL * max_tokens / 2
         if pending and not waiting and (section.top or full):
             carried = len(pending)
             while carried > 1 and pending[carried - 1].bare and not section.top:
                 carried -= 1
-            yield from _pieces(pending[:carried], max_tokens, text)
+            yield from _pieces(pending[:carried], max_tokens)
             pending = pending[carried:]
-            size = sum(unit.tokens for one in pending for unit in one.units)
+            size = sum(one.tokens for one in pending)
         pending.append(section)
         size += tokens
     if pending:
-        yield from _pieces(pending, max_tokens, text)
+        yield from _pieces(pending, max_tokens)
 
 
-def _pieces(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterator[_Piece]:
+def _joined(sections: Sequence[_Section]) -> tuple[Stretch, list[tuple[_Unit, _Section]]]:
+    """The sections as one stretch of text, and their units in it."""
+    if len(sections) == 1:
+        return sections[0].stretch, [(unit, sections[0]) for unit in sections[0].units]
+    placed: list[Placed] = []
+    units: list[tuple[_Unit, _Section]] = []
+    at = 0
+    for section in sections:
+        placed += (one.shifted(at) for one in section.stretch.placed)
+        units += ((unit.shifted(at), section) for unit in section.units)
+        at += len(section.stretch.text) + 1
+    return Stretch("\n".join(section.stretch.text for section in sections), placed), units
+
+
+def _pieces(sections: Sequence[_Section], max_tokens: int) -> Iterator[_Piece]:
     """The sections' units in chunks of about equal size."""
-    units = [(unit, section) for section in sections for unit in section.units]
+    stretch, units = _joined(sections)
     total = sum(unit.tokens for unit, _ in units)
     parts = max(1, ceil(total / max_tokens))
     target = total / parts
@@ -383,7 +319,7 @@ def _pieces(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterato
         even = size >= target * 0.97 or (size + unit.tokens / 2 > target and size > _SMALL * max_tokens)
         fits = size >= _SMALL * max_tokens and size + unit.table > max_tokens >= unit.table > 0
         if i > begin and (over or even or fits):
-            cut = i - 1 if i - 1 > begin and _introduces(text, units[i - 1][0]) else i
+            cut = i - 1 if i - 1 > begin and _introduces(stretch.text, units[i - 1][0]) else i
             while cut - 1 > begin and (units[cut - 1][0].start, units[cut - 1][0].end) in units[cut][0].lead:
                 cut -= 1  # a table's caption and head go with its first rows
             done.append((begin, cut))
@@ -394,7 +330,7 @@ def _pieces(sections: Sequence[_Section], max_tokens: int, text: str) -> Iterato
     for first, last in done:
         heading = _common([section for _, section in units[first:last]])
         lead = units[first][0].lead
-        yield _Piece(units[first][0].start, units[last - 1][0].end, PATH.join(heading), lead)
+        yield _Piece(stretch, units[first][0].start, units[last - 1][0].end, PATH.join(heading), lead)
 
 
 def _introduces(text: str, unit: _Unit) -> bool:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ingest.asides import beside_text, with_footnotes
+from ingest.asides import Beside, beside_text, lines_beside, with_footnotes
 from kb.types import Page
 
 _MARGIN = 0.13  # share of the page's height at top and bottom in which furniture may stand
@@ -137,7 +136,6 @@ class Joiner:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    page: int  # index into the list of pages
     line: int
     key: str
     row: int  # its height on the page, in steps of 6 points
@@ -145,20 +143,53 @@ class _Candidate:
     words: bool
 
 
-def clean_pages(pages: Sequence[Page]) -> list[Page]:
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A page with normalised text, and the lines of it that go if they repeat."""
+
+    page: Page
+    margins: tuple[_Candidate, ...]
+    beside: Beside
+
+
+def clean_pages(pages: Iterable[Page]) -> list[Page]:
     """The pages with normalised text, without running headers, footers, page and line numbers, watermarks; footnotes
     have a role of their own."""
-    plain = [_normalised(page) for page in pages]
-    furniture = _furniture(plain)
-    for index, lines in beside_text(plain).items():
-        furniture.setdefault(index, set()).update(lines)
-    cleaned: list[Page] = []
+    return list(cleaned(pages))
+
+
+def cleaned(pages: Iterable[Page]) -> Iterator[Page]:
+    """The same one after another: each page as soon as those near it, in which its furniture must repeat, are here."""
     last: int | None = None
-    for index, page in enumerate(plain):
+    for near, at, few in _with_near(map(_looked_at, pages)):
+        page = near[at].page
+        dropped = _furniture(near, at, few) | lines_beside([one.beside for one in near], at, few)
         numbers = _line_numbers(page, last)
         last = int(page.lines[max(numbers)].text) if numbers else None
-        cleaned.append(with_footnotes(_without(page, furniture.get(index, set()) | numbers)))
-    return cleaned
+        yield with_footnotes(_without(page, dropped | numbers))
+
+
+def _with_near(pages: Iterable[_Looked]) -> Iterator[tuple[list[_Looked], int, int]]:
+    """(a page and up to _NEAR on either side of it, its place among them, how many must repeat in a short document)."""
+    window: list[_Looked] = []
+    at = seen = 0
+    for page in pages:
+        seen += 1
+        window.append(page)
+        if len(window) - at > _NEAR:
+            yield window, at, min(_REPEATS, seen - 1)
+            if at == _NEAR:
+                del window[0]
+            else:
+                at += 1
+    while at < len(window):
+        yield window[max(0, at - _NEAR) :], min(at, _NEAR), min(_REPEATS, seen - 1)
+        at += 1
+
+
+def _looked_at(page: Page) -> _Looked:
+    page = _normalised(page)
+    return _Looked(page, tuple(_candidates(page)), beside_text(page))
 
 
 def _normalised(page: Page) -> Page:
@@ -172,29 +203,26 @@ def _without(page: Page, dropped: set[int]) -> Page:
     return replace(page, lines=tuple(line for i, line in enumerate(page.lines) if i not in dropped))
 
 
-def _furniture(pages: Sequence[Page]) -> dict[int, set[int]]:
-    candidates = [candidate for index, page in enumerate(pages) for candidate in _candidates(index, page)]
-    repeated: dict[tuple[str, int], list[int]] = defaultdict(list)
-    numbered: dict[tuple[int, bool], set[int]] = defaultdict(set)
-    for one in candidates:
-        if one.offset is not None:
-            numbered[one.offset, one.row > 0].add(one.page)
-        if one.words:
-            for row in (one.row - 1, one.row, one.row + 1):
-                repeated[one.key, row].append(one.page)
-    needed = _REPEATS if len(pages) > _REPEATS else len(pages) - 1
-    found: dict[int, set[int]] = defaultdict(set)
-    for one in candidates:
-        near = {page for page in repeated.get((one.key, one.row), ()) if 0 < abs(page - one.page) <= _NEAR}
+def _furniture(near: Sequence[_Looked], at: int, needed: int) -> set[int]:
+    """The lines of page `at` that repeat in the margins of so many of the others."""
+    found: set[int] = set()
+    others = [one.margins for i, one in enumerate(near) if i != at]
+    for one in near[at].margins:
         steady = one.offset is not None and (
-            sum(abs(page - one.page) <= _NEAR for page in numbered[one.offset, one.row > 0]) - 1 >= max(1, needed)
+            sum(any(o.offset == one.offset and (o.row > 0) == (one.row > 0) for o in page) for page in others)
+            >= max(1, needed)
         )
-        if steady or (one.words and needed >= _REPEATS and len(near) >= needed):
-            found[one.page].add(one.line)
+        if steady or (
+            one.words
+            and needed >= _REPEATS
+            and sum(any(o.words and o.key == one.key and abs(o.row - one.row) <= 1 for o in page) for page in others)
+            >= needed
+        ):
+            found.add(one.line)
     return found
 
 
-def _candidates(index: int, page: Page) -> list[_Candidate]:
+def _candidates(page: Page) -> list[_Candidate]:
     """The outermost lines of both margins."""
     if page.height <= 0:
         return []
@@ -212,7 +240,7 @@ def _candidates(index: int, page: Page) -> list[_Candidate]:
             words = bool(re.search(r"[^\W\d_]", key)) and not header_row
             row = sign * (1 + round((page.height - box[3] if sign > 0 else box[1]) / 6))
             offset = None if number is None else number - page.number
-            made.append(_Candidate(index, i, key, row, offset, words))
+            made.append(_Candidate(i, key, row, offset, words))
     return made
 
 

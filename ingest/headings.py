@@ -8,12 +8,15 @@ stack of headings above it. A wrong heading costs little (the line stays in the 
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from ingest.clean import normalise
-from kb.types import Box, DocumentKind, LineRole, OutlineEntry
+from ingest.document_lines import FlatLine
+from kb.types import Box, DocumentKind, OutlineEntry
 
 _ZH = "一二三四五六七八九十百零〇"
 _SIZE_RANK = 16  # ranks: outline 0–9, parts and chapters 10–14, sizes 16–25, numbering from 30 on
@@ -48,6 +51,8 @@ _ZH_NUMBERED = re.compile(rf"(?:[{_ZH}]{{1,3}}[、.．]|[（(][{_ZH}]{{1,3}}[)�
 _MARKDOWN = re.compile(r"(#{1,6})\s+(\S.*?)\s*#*$")
 _LEADER = re.compile(r"(?:[.．·•…‧]\s?){4,}\s*\d{1,4}\s*$|…{2,}\s*\d{1,4}\s*$")
 _CONTENTS = frozenset({"contents", "tableofcontents", "目录", "目次"})
+_MAY_END_CONTENTS = re.compile(r"[sSſ录次][\W_]*$")
+_NOT_ALPHANUMERIC = {code: None for code in range(128) if not chr(code).isalnum()}
 _SENTENCE_END = re.compile(r"[。；;，,、！!？?：:.…]$")
 _DIGIT_FIRST = re.compile(r"\d{1,2}[\s.]")
 _BOXED_WARNING = re.compile(r"(?:BOXED )?WARNINGS?:", re.IGNORECASE)
@@ -64,25 +69,6 @@ _LABEL_OPENINGS = (
      re.compile("MEDICATION GUIDE", re.IGNORECASE)),
 )  # fmt: skip
 _LETTERS = re.compile(r"[^\W\d_]")
-
-
-@dataclass(frozen=True, slots=True)
-class FlatLine:
-    """A line of the document with its place, tabs in it still."""
-
-    text: str
-    page: int
-    box: Box | None
-    """Where it stands when its page is held so that it can be read."""
-    size: float
-    place: Box | None = None
-    """Where it stands on the page as displayed: for citations."""
-    role: LineRole = "text"
-    bold: bool = False
-
-    @property
-    def in_table(self) -> bool:
-        return self.role in ("head", "row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,28 +118,39 @@ def _markdown(lines: Sequence[FlatLine]) -> list[Heading]:
 # -- printed table of contents -----------------------------------------------------------------------------------------
 
 
-def split_contents(lines: Sequence[FlatLine]) -> tuple[list[FlatLine], Set[str]]:
-    """(the lines without a printed table of contents, keys of the titles it lists).
+def find_contents(lines: Sequence[FlatLine]) -> tuple[set[int], Set[str]]:
+    """(indices of the lines of a printed table of contents, keys of the titles it lists).
 
     Its lines are known by their dot leaders, or by standing under 'Contents' or 目录 and recurring later. They lead a
     search astray (each names a subject and says nothing of it) but tell which lines are headings.
     """
-    keys = [_key(line.text) for line in lines]
-    leaders = [i for i, line in enumerate(lines) if _LEADER.search(line.text)]
+    leaders: list[int] = []
+    begins: list[int] = []
+    for i, line in enumerate(lines):
+        if _LEADER.search(line.text):
+            leaders.append(i)
+        if _MAY_END_CONTENTS.search(line.text):
+            key = _key(line.text)
+            if key in _CONTENTS or (key.endswith("contents") and len(key) < 45):
+                begins.append(i)
     listed = set(leaders) if len(leaders) >= 3 else set()
-    for i, key in enumerate(keys):
-        if key in _CONTENTS or (key.endswith("contents") and len(key) < 45):
+    if begins:
+        keys = array("q", (hash(key) if (key := _key(line.text)) else 0 for line in lines))
+        for i in begins:
             listed |= _listed_under(i, lines, keys)
     titles = {_key(_LEADER.sub("", lines[i].text)) for i in listed} - _CONTENTS - {""}
-    return [line for i, line in enumerate(lines) if i not in listed], titles
+    return listed, titles
 
 
-def _listed_under(heading: int, lines: Sequence[FlatLine], keys: Sequence[str]) -> set[int]:
+def _listed_under(heading: int, lines: Sequence[FlatLine], keys: Sequence[int]) -> set[int]:
     """The heading 'Contents' and the lines below it up to the last one that recurs as a line of its own later."""
     last = heading
-    later = Counter(keys[heading + 1 :])
-    for i in range(heading + 1, min(heading + 80, len(lines))):
-        if _LEADER.search(lines[i].text) or (keys[i] and later[keys[i]] > 1 and len(keys[i]) > 2):
+    end = min(heading + 80, len(lines))
+    asked = set(keys[heading + 1 : end])
+    later = Counter(key for key in keys[heading + 1 :] if key in asked)
+    for i in range(heading + 1, end):
+        recurs = later[keys[i]] > 1 and len(_key(lines[i].text)) > 2
+        if _LEADER.search(lines[i].text) or recurs:
             last = i
         elif i - last > 8 or keys.index(keys[i]) < heading:
             break
@@ -164,24 +161,31 @@ def _listed_under(heading: int, lines: Sequence[FlatLine], keys: Sequence[str]) 
 
 
 def _key(text: str) -> str:
+    if text.isascii():
+        return text.translate(_NOT_ALPHANUMERIC).lower()
     return "".join(c for c in normalise(text).casefold() if c.isalnum())
 
 
 def _from_outline(lines: Sequence[FlatLine], outline: Sequence[OutlineEntry]) -> list[Heading]:
     """Outline entries whose title stands on their page, as one line or up to three."""
-    by_page: dict[int, list[int]] = defaultdict(list)
-    for i, line in enumerate(lines):
-        by_page[line.page].append(i)
-    keys = {i: _key(lines[i].text) for page in {entry.page for entry in outline} for i in by_page.get(page, ())}
-    found: list[Heading] = []
-    used: set[int] = set()
+    entries: dict[int, list[OutlineEntry]] = defaultdict(list)
     for entry in outline:
-        wanted = _key(entry.title)
-        span = _match(wanted, by_page.get(entry.page, []), keys, used) if wanted else None
-        if span:
-            used.update(range(span[0], span[1] + 1))
-            title = " ".join(normalise(entry.title).split())[:_TITLE_LONGEST]
-            found.append(Heading(span[0], span[1], min(entry.level, 9), title))
+        entries[entry.page].append(entry)
+    places: dict[int, list[int]] = defaultdict(list)
+    for i, line in enumerate(lines):
+        if line.page in entries:
+            places[line.page].append(i)
+    found: list[Heading] = []
+    for page, candidates in places.items():
+        keys = {i: _key(lines[i].text) for i in candidates}
+        used: set[int] = set()
+        for entry in entries[page]:
+            wanted = _key(entry.title)
+            span = _match(wanted, candidates, keys, used) if wanted else None
+            if span:
+                used.update(range(span[0], span[1] + 1))
+                title = " ".join(normalise(entry.title).split())[:_TITLE_LONGEST]
+                found.append(Heading(span[0], span[1], min(entry.level, 9), title))
     return sorted(found, key=lambda heading: heading.first)
 
 
@@ -223,18 +227,21 @@ def _by_looks(lines: Sequence[FlatLine], taken: set[int], contents: Set[str], bo
 
 def _bold_lines(lines: Sequence[FlatLine]) -> set[int]:
     """Bold lines that may be headings: not those of paragraphs, nor any where much of the text is bold."""
-    total = sum(len(line.text) for line in lines)
-    if sum(len(line.text) for line in lines if line.bold) > _MOSTLY_BOLD * total:
-        return set()
+    plain = bold = 0
     found: set[int] = set()
     run: list[int] = []
-    for i, line in enumerate((*lines, FlatLine("", 0, None, 0))):
-        if run and (not line.bold or line.page != lines[i - 1].page or _is_numbered(line.text)):
+    page = 0
+    for i, line in enumerate(chain(lines, [FlatLine("", 0, None, 0)])):
+        if run and (not line.bold or line.page != page or _is_numbered(line.text)):
             found.update(run if len(run) <= _BOLD_LINES else ())
             run = []
         if line.bold:
+            bold += len(line.text)
             run.append(i)
-    return found
+        else:
+            plain += len(line.text)
+        page = line.page
+    return set() if bold > _MOSTLY_BOLD * (bold + plain) else found
 
 
 def _goes_on_plain(lines: Sequence[FlatLine], i: int) -> bool:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from ingest.asides import is_marked
-from ingest.headings import FlatLine, Heading, find_headings, split_contents
+from ingest.document_lines import DocumentLines, FlatLine
+from ingest.headings import Heading, find_contents, find_headings
 from ingest.layout import runs_down, turned
 from kb.types import DocumentKind, OutlineEntry, Page
 
@@ -23,35 +24,40 @@ _ITEM = re.compile(
 )
 _SENTENCE_END = re.compile(r"[。！？!?：:；;.][”’」』）)\]]*$")
 _IDEOGRAPH = re.compile("[\u3400-\u9fff]")
+_AROUND = 8  # lines before and after one that tell how wide its column is
 _PARAGRAPHS = frozenset({"docx", "html", "epub", "slides", "sheets"})  # kinds in which each line is a paragraph
 
 
-Notes = Mapping[int, Sequence[Sequence[FlatLine]]]
+Notes = dict[int, list[list[FlatLine]]]
 """The footnotes of a page, each its lines, by the index of the last line of the page's text."""
+Outline = Sequence[OutlineEntry] | Callable[[], Sequence[OutlineEntry]]
+"""A document's bookmarks, or what tells them once all of its pages are here."""
 
 
 def headed_lines(
-    pages: Iterable[Page], outline: Sequence[OutlineEntry], kind: DocumentKind
-) -> tuple[list[FlatLine], list[Heading], Notes]:
+    pages: Iterable[Page], outline: Outline, kind: DocumentKind
+) -> tuple[Sequence[FlatLine], list[Heading], Notes]:
     """The document's lines without a printed table of contents, the headings among them, the footnotes apart."""
-    lines, contents = split_contents([line for page in pages for line in _flat(page)])
-    lines, notes = _without_footnotes(_comparable(lines))
-    headings = find_headings(lines, outline, contents, kind=kind, body_size=_body_size(lines))
+    read = DocumentLines(line for page in pages for line in _flat(page))
+    listed, contents = find_contents(read)
+    notes: Notes = defaultdict(list)
+    lines = DocumentLines(_without_footnotes(_comparable(read, listed), notes))
+    given = outline() if callable(outline) else outline
+    headings = find_headings(lines, given, contents, kind=kind, body_size=_body_size(lines))
     return lines, [heading for heading in headings if lines[heading.first].text.strip()], notes
 
 
-def _without_footnotes(lines: Sequence[FlatLine]) -> tuple[list[FlatLine], Notes]:
-    """A sentence goes on overleaf as if the footnotes of its page were not there."""
-    text: list[FlatLine] = []
-    notes: dict[int, list[list[FlatLine]]] = defaultdict(list)
+def _without_footnotes(lines: Iterable[FlatLine], notes: Notes) -> Iterator[FlatLine]:
+    """A sentence goes on overleaf as if the footnotes of its page, which go to `notes`, were not there."""
+    last = -1
     for line in lines:
-        if line.role != "note" or line.box is None or not text:
-            text.append(line)
-        elif (begun := notes[len(text) - 1]) and not is_marked(line.text):
+        if line.role != "note" or line.box is None or last < 0:
+            last += 1
+            yield line
+        elif (begun := notes[last]) and not is_marked(line.text):
             begun[-1].append(line)
         else:
             begun.append([line])
-    return text, notes
 
 
 def _flat(page: Page) -> Iterator[FlatLine]:
@@ -68,34 +74,50 @@ def _flat(page: Page) -> Iterator[FlatLine]:
         yield FlatLine(text, page.number, upright, line.size, line.box, line.role, line.bold)
 
 
-def _comparable(lines: Sequence[FlatLine]) -> list[FlatLine]:
-    """The lines with sizes of both scripts on one scale, that of the script with more text.
+def _comparable(lines: Sequence[FlatLine], dropped: Set[int]) -> Iterator[FlatLine]:
+    """The lines but for those `dropped`, sizes of both scripts on one scale, that of the script with more text.
 
     A Latin line's size is the height of its font's cells, often half as much again as that of the Chinese characters
     beside it: each 'Major Adverse Event' of a Chinese guideline would be larger than its running text.
     """
-    sides: tuple[list[FlatLine], list[FlatLine]] = ([], [])
-    for line in lines:
-        sides[bool(_IDEOGRAPH.search(line.text))].append(line)
-    less, more = sorted(sides, key=lambda side: sum(len(line.text) for line in side))
-    wanted, given = _body_size(more), _body_size(less)
-    if not wanted or not given:
-        return list(lines)
-    ideographs = less is sides[True]
-    return [
-        replace(line, size=line.size * wanted / given) if bool(_IDEOGRAPH.search(line.text)) == ideographs else line
-        for line in lines
-    ]
+    latin, chinese = _Sizes(), _Sizes()
+    for i, line in enumerate(lines):
+        if i not in dropped:
+            (chinese if _IDEOGRAPH.search(line.text) else latin).add(line)
+    less, more = sorted((latin, chinese), key=lambda side: side.characters)
+    wanted, given = more.body, less.body
+    for i, line in enumerate(lines):
+        if i in dropped:
+            continue
+        if wanted and given and bool(_IDEOGRAPH.search(line.text)) == (less is chinese):
+            line = replace(line, size=line.size * wanted / given)
+        yield line
 
 
-def _body_size(lines: Sequence[FlatLine]) -> float:
-    """The size of running text: the largest that at least a tenth of the characters have."""
-    weights: Counter[float] = Counter()
-    for line in lines:
+class _Sizes:
+    """How much text has which size."""
+
+    def __init__(self) -> None:
+        self.characters = 0
+        self._weights: Counter[float] = Counter()
+
+    def add(self, line: FlatLine) -> None:
+        self.characters += len(line.text)
         if line.size > 0:
-            weights[round(line.size, 1)] += len(line.text)
-    total = sum(weights.values())
-    return max((size for size, count in weights.items() if count * 10 >= total), default=0.0)
+            self._weights[round(line.size, 1)] += len(line.text)
+
+    @property
+    def body(self) -> float:
+        """The size of running text: the largest that at least a tenth of the characters have."""
+        total = sum(self._weights.values())
+        return max((size for size, count in self._weights.items() if count * 10 >= total), default=0.0)
+
+
+def _body_size(lines: Iterable[FlatLine]) -> float:
+    sizes = _Sizes()
+    for line in lines:
+        sizes.add(line)
+    return sizes.body
 
 
 # -- paragraphs --------------------------------------------------------------------------------------------------------
@@ -107,10 +129,10 @@ def paragraph_breaks(lines: Sequence[FlatLine], kind: DocumentKind) -> list[bool
         return [True] * len(lines)
     if kind != "pdf":
         wrap = _wrap_width(lines)
-        return [i == 0 or _breaks_text(lines[i - 1], line, wrap) for i, line in enumerate(lines)]
+        return [True, *(_breaks_text(before, line, wrap) for before, line in pairwise(lines))][: len(lines)]
     pitch = _pitch(lines)
-    rights = _right_edges(lines)
-    return [i == 0 or _breaks_layout(lines[i - 1], line, pitch, rights[i - 1]) for i, line in enumerate(lines)]
+    steps = zip(pairwise(lines), _right_edges(lines), strict=False)
+    return [True, *(_breaks_layout(before, line, pitch, right) for (before, line), right in steps)][: len(lines)]
 
 
 def _width(text: str) -> int:
@@ -151,18 +173,30 @@ def _pitch(lines: Sequence[FlatLine]) -> float:
     return steps.most_common(1)[0][0] if steps else 1.2
 
 
-def _right_edges(lines: Sequence[FlatLine]) -> list[float]:
+def _right_edges(lines: Iterable[FlatLine]) -> Iterator[float]:
     """How far right the text around each line goes, in its column (a wide title among the lines does not count)."""
-    edges: list[float] = []
-    for i, line in enumerate(lines):
-        if line.box is None:
-            edges.append(0.0)
-            continue
-        x0, _, x1, _ = line.box
-        near = (x.box for x in lines[max(0, i - 8) : i + 9] if x.box and x.page == line.page)
-        found = sorted((b[2] for b in near if b[0] < x1 and b[2] > x0), reverse=True)
-        edges.append(max(x1, found[2] if len(found) > 6 else found[0]))
-    return edges
+    rest = iter(lines)
+    near = list(islice(rest, _AROUND + 1))
+    at = 0
+    while at < len(near):
+        yield _right_edge(near[at], near)
+        near += islice(rest, 1)
+        if at == _AROUND:
+            del near[0]
+        else:
+            at += 1
+
+
+def _right_edge(line: FlatLine, near: Sequence[FlatLine]) -> float:
+    if line.box is None:
+        return 0.0
+    x0, _, x1, _ = line.box
+    page = line.page
+    edges = [b[2] for one in near if one.page == page and (b := one.box) and b[0] < x1 and b[2] > x0]
+    if len(edges) > 6:
+        edges.sort()
+        return max(x1, edges[-3])
+    return max([x1, *edges])
 
 
 def _ends_early(before: FlatLine, line: FlatLine, right: float) -> bool:

@@ -23,19 +23,49 @@ NEAR = 0.6
 
 _WORD = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]|[^\W_\u3400-\u9fff\U00020000-\U0003ffff]+")
 _PHRASE = 5
+_AT_ONCE = 50_000  # words that wait to be sketched, and words whose hashes are remembered
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def sketched(texts: Iterable[str]) -> tuple[str, bytes]:
     """(SHA-256 of the words, sketch) of a document given as its passages in order."""
-    words, digest = _Words(), hashlib.sha256()
-    parts = []
+    sketcher = Sketcher()
     for text in texts:
+        sketcher.add(text)
+    return sketcher.sketched()
+
+
+class Sketcher:
+    """Takes a document's passages in order; what it holds of them does not grow with their number."""
+
+    def __init__(self) -> None:
+        self._words = _Words()
+        self._digest = hashlib.sha256()
+        self._waiting: list[np.ndarray] = []
+        self._size = 0
+        self._smallest = np.empty(0, np.uint64)
+
+    def add(self, text: str) -> None:
+        """The next passage."""
         said = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-        digest.update("".join(said).encode())
-        parts.append(words.hashes(said))
-    hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
-    return digest.hexdigest(), np.unique(_phrases(hashes))[:SIZE].astype("<u8").tobytes()
+        self._digest.update("".join(said).encode())
+        self._waiting.append(self._words.hashes(said))
+        self._size += len(said)
+        if self._size > _AT_ONCE:
+            words = self._merged()
+            self._waiting, self._size = [words[1 - _PHRASE :]], 0  # phrases go on over the border
+
+    def sketched(self) -> tuple[str, bytes]:
+        """(SHA-256 of the words, sketch) of what was added."""
+        self._merged()
+        return self._digest.hexdigest(), self._smallest.astype("<u8").tobytes()
+
+    def _merged(self) -> np.ndarray:
+        """Take the phrases of what waits into the sketch; returns the hashes of its words."""
+        words = np.concatenate(self._waiting) if self._waiting else np.empty(0, np.uint64)
+        if len(words) >= _PHRASE or not len(self._smallest):
+            self._smallest = np.union1d(self._smallest, _phrases(words))[:SIZE]
+        return words
 
 
 def resemblance(one: bytes, other: bytes) -> float:
@@ -61,6 +91,8 @@ class _Words:
     def _new(self, word: str) -> int:
         raw = word.encode()
         value = zlib.crc32(raw) << 32 | zlib.adler32(raw) or 1
+        if len(self._known) >= _AT_ONCE:
+            self._known.clear()
         self._known[word] = value
         return value
 

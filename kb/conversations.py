@@ -22,7 +22,7 @@ from kb.errors import NotFound, QuestionError
 from kb.schema import conversations, exchanges, feedback
 from kb.store import Store
 from kb.terms import storable
-from kb.types import Answer, Hit, Turn
+from kb.types import Answer, Hit, Scope, Turn
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -36,6 +36,7 @@ TITLE_CHARS: Final = 120
 CORRECTION_CHARS: Final = 8000
 _LISTED = 500  # conversations shown at most; search finds the older ones
 _FOLLOWED = 6  # exchanges that a follow-up is understood by
+_ALL: Final = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,10 @@ class Exchange:
     """The finished answer. Its `hits` are those whose passages still exist, if asked for (`with_hits`)."""
     found: tuple[FoundPassage, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
+    scope: Scope = _ALL
+    """What it was asked of."""
+    quotes_only: bool = False
+    """Whether a model was to be left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +165,25 @@ class Conversations:
 
     # -- answers -------------------------------------------------------------------------------------------------
 
-    def begin(self, principal: Principal, question: str, *, conversation: str = "", via: str = "web") -> Exchange:
+    def begin(
+        self,
+        principal: Principal,
+        question: str,
+        *,
+        conversation: str = "",
+        via: str = "web",
+        scope: Scope | None = None,
+        quotes_only: bool = False,
+    ) -> Exchange:
         """Note that this is being asked, in the record and in the audit. Without a conversation it stands alone.
 
         Raises NotFound if the conversation is another's, StoreError if it cannot be noted: then nothing is answered.
         """
         require(principal, Permission.ASK)
-        exchange = Exchange(new_id(), principal.id, conversation, storable(question).strip(), _now(), via)
+        asked = storable(question).strip()
+        exchange = Exchange(
+            new_id(), principal.id, conversation, asked, _now(), via, scope=scope or _ALL, quotes_only=quotes_only
+        )
         with self._store.writing() as connection:
             position = 0
             if conversation:
@@ -371,10 +388,18 @@ def _row(exchange: Exchange) -> dict[str, object]:
         "answer": answer,
         "hits": _passages().dump_json(exchange.found).decode(),
         "timings": json.dumps(dict(exchange.timings)),
+        "scope": _scope_json(exchange),
     }
 
 
+def _scope_json(exchange: Exchange) -> str:
+    if exchange.scope == _ALL and not exchange.quotes_only:
+        return ""
+    return json.dumps({**asdict(exchange.scope), "quotes_only": exchange.quotes_only}, ensure_ascii=False)
+
+
 def _exchange(row: Any) -> Exchange:
+    narrowed = json.loads(row.scope) if row.scope else {}
     return Exchange(
         id=row.id,
         owner=row.owner,
@@ -389,6 +414,8 @@ def _exchange(row: Any) -> Exchange:
         answer=_answers().validate_json(row.answer) if row.answer else None,
         found=_passages().validate_json(row.hits),
         timings=json.loads(row.timings),
+        scope=Scope(tuple(narrowed.get("documents", ())), narrowed.get("collection", ""), narrowed.get("as_of", "")),
+        quotes_only=narrowed.get("quotes_only", False),
     )
 
 

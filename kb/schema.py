@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0011"
+HEAD = "0012"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -219,6 +219,9 @@ exchanges = Table(
     Column("answer", Text, nullable=False),  # JSON of kb.types.Answer without its hits; empty until finished
     Column("hits", Text, nullable=False),  # JSON: ids, places, scores and ranks
     Column("timings", Text, nullable=False),  # JSON: step → seconds
+    Column(
+        "scope", Text, nullable=False, server_default=""
+    ),  # JSON of kb.types.Scope and quotes_only; empty: everything
     Index("exchanges_of_conversation", "conversation", "position"),
     Index("exchanges_by_age", "asked"),
 )

@@ -88,7 +88,9 @@ class Service:
         question = check_question(question, self.kb.settings.max_question_chars)
         if history is None:
             history = self.conversations.history(principal, conversation) if conversation else ()
-        exchange = self.conversations.begin(principal, question, conversation=conversation, via=via)
+        exchange = self.conversations.begin(
+            principal, question, conversation=conversation, via=via, scope=scope, quotes_only=quotes_only
+        )
 
         def plainly(question: str, history: Sequence[Turn]) -> Iterator[AnswerEvent]:
             return self.kb.ask(question, history, scope, quotes_only=quotes_only)

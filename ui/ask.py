@@ -156,6 +156,17 @@ def asked_of(tab: AskTab, service: Service, documents: Sequence[Document], langu
     }
 
 
+def asking_about(
+    tab: AskTab, service: Service, tabs: gr.Tabs, before: Narrowed, language: Language, event: gr.EventData
+) -> Update:
+    """A click on "ask about this document" in the library; other clicks there change nothing here. Raises NotFound."""
+    act, key = act_of(event, 80)
+    if act != "ask":
+        return {tabs: gr.skip()}
+    found = service.document(present(), key)
+    return scope.about(tab.scope, found, before, language) | {tabs: gr.update(selected="ask")}
+
+
 def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -> None:
     """Connect the tab's events."""
 

@@ -207,11 +207,13 @@ def details(
     if document.state not in ("reading", "failed") and document.pages:
         text = say(language, "view_pages")
         view = page_button(document, 1, text, label=f"{text}: {title}", style="vm-link", passages=True)
+        if document.state in ("ready", "superseded"):
+            view += act_button(f"ask:{document.id}", say(language, "ask_this"), title, style="vm-link")
     hint = f"hint_{document.state}"
     told = f'<p class="vm-muted">{safe(say(language, hint))}</p>' if document.state in ("draft", "superseded") else ""
     return (
         f'<h3 class="vm-details-title">{safe(title)}</h3><p class="vm-details-state">{_state(document, language)}</p>'
-        f"{told}{view}{_decisions(document, me, language)}"
+        f'{told}<div class="vm-acts">{view}</div>{_decisions(document, me, language)}'
         f'<dl class="vm-facts">{_editions(document, documents, language)}{rows}</dl>'
     )
 

@@ -122,6 +122,15 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
         models_item.select(
             lambda chosen: models.drawn(models_tab, service, language_of(chosen)), [language], models_tab.all, **QUICK
         )
+
+        def asking_about(
+            chosen: str, collection: object, as_of: object, quotes: object, document: object, event: gr.EventData
+        ) -> dict[Any, Any]:
+            before = scope.narrowed(collection, as_of, quotes, document)
+            return ask.asking_about(ask_tab, service, tabs, before, language_of(chosen), event)
+
+        about = [tabs, *ask_tab.scope.all]
+        library_tab.panel.view.click(asking_about, [language, *ask_tab.scope.inputs], about, **QUICK)
         models.wire_models(models_tab, service, language)
         review.wire_review(review_tab, service, language)
         ask.wire_ask(ask_tab, service, language, tabs)

@@ -20,6 +20,7 @@ from ui.answer_view import Exchange
 from ui.events import CLICKS, QUICK, act_of
 from ui.i18n import language_of, say
 from ui.markup import act_button, refused, safe, sure_box
+from ui.narrowed import as_asked
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -76,7 +77,8 @@ def exchange_of(record: Record, verdict: str) -> Exchange:
     answer = record.answer
     state = record.state if record.state in ("done", "failed") else "stopped"
     hits = answer.hits if answer else ()
-    return Exchange(record.question, state, record.text, record.notice, hits, answer, record.id, verdict)
+    asked = as_asked(record)
+    return Exchange(record.question, state, record.text, record.notice, hits, answer, record.id, verdict, asked)
 
 
 def wire_past(

@@ -52,6 +52,9 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
         "2024、2024-05 或 2024-05-31；留空为现行版本",
     ),
     "scope_quotes_only": ("word for word from the documents only", "只逐字摘录原文"),
+    "scope_only": ("Questions go to “{title}” alone.", "只在“{title}”中检索。"),
+    "scope_whole": ("Ask all documents", "改为全部文档"),
+    "ask_this": ("Ask about this document", "就此文档提问"),
     # Conversations
     "conversations": ("Conversations", "对话记录"),
     "conversations_find": ("Find in conversations", "查找对话"),

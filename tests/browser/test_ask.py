@@ -191,6 +191,7 @@ def test_last_question_can_be_asked_again_and_changed(open_page: Open) -> None:
     ask(page, "Where are Zolvarin tablets stored?")
     page.locator("#vm-talk").get_by_role("button", name="Ask again").click()
     expect(page.locator(".vm-answer").last).to_contain_text("Store the tablets")
+    expect(page.locator(".vm-asked-of")).to_have_text("Search in: Zolvarin handbook")
     expect(page.locator(".vm-exchange")).to_have_count(2)
     page.locator("#vm-talk").get_by_role("button", name="Edit question").click()
     expect(page.locator("#vm-question textarea")).to_have_value("Where are Zolvarin tablets stored?")
@@ -274,7 +275,13 @@ def test_shortcuts_are_told_and_work(open_page: Open) -> None:
 
 def test_conversations_are_kept_found_renamed_and_deleted(open_page: Open) -> None:
     before = open_page()
+    before.get_by_role("tab", name="Library").click()
+    before.locator(".vm-row-button", has_text="Zolvarin handbook").click()
+    before.get_by_role("button", name="Ask about this document").click()
+    expect(before.locator("#vm-scope-document")).to_contain_text("“Zolvarin handbook” alone")
     ask(before, "Where are Zolvarin tablets stored?")
+    before.get_by_role("button", name="Ask all documents").click()
+    expect(before.locator("#vm-scope > button")).to_contain_text("all documents")
     page = open_page()
     page.click("#vm-conversations")
     entry = page.locator("#vm-past-list li", has_text="Where are Zolvarin tablets stored?").first

@@ -13,7 +13,7 @@ from kb.conversations import CORRECTION_CHARS, Conversations, Exchange, found_pa
 from kb.errors import AccessDenied, NotFound, QuestionError
 from kb.schema import conversations as conversations_table
 from kb.store import Store
-from kb.types import Answer, Citation, Hit, Turn
+from kb.types import Answer, Citation, Hit, Scope, Turn
 from tests.conftest import Adder
 
 LI = Principal("li", "Li", "reader")
@@ -33,7 +33,8 @@ def answered(talks: Conversations, store: Store, add: Adder, question: str, conv
         1, hits[0].chunk.id, document.id, document.file, document.title, 1, "每次5 mg", ((1.0, 2.0, 3.0, 4.0),)
     )
     answer = Answer("每次5 mg [1]。", (citation,), False, "extractive", hits, "notice", 0.25)
-    exchange = talks.begin(LI, question, conversation=conversation)
+    scope = Scope((document.id,), "Ward sheets", "2024-05")
+    exchange = talks.begin(LI, question, conversation=conversation, scope=scope, quotes_only=True)
     exchange = dataclasses.replace(
         exchange, state="done", text=answer.text, answer=answer, found=found_passages(hits), timings={"total": 0.25}
     )

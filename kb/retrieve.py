@@ -10,6 +10,7 @@ search is left out for questions in a language that the embedder does not know.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -102,11 +103,14 @@ def diversify(hits: Sequence[Hit], k: int) -> list[Hit]:
     """
     kept: list[Hit] = []
     repeats: list[Hit] = []
-    seen: list[tuple[list[str], frozenset[str]]] = []
-    for hit in hits:
+    seen: list[tuple[tuple[str, ...], frozenset[str]]] = []
+    told = [tuple(_NUMBERS.findall(hit.chunk.text)) for hit in hits]
+    times = Counter(told)
+    for hit, numbers in zip(hits, told, strict=True):
         if len(kept) >= k:
             break
-        numbers, shingles = _NUMBERS.findall(hit.chunk.text), _shingles(hit.chunk.text)
+        # most passages are alone with their numbers, and cutting one into shingles takes a millisecond
+        shingles = _shingles(hit.chunk.text) if times[numbers] > 1 else frozenset[str]()
         if any(numbers == others and _overlap(shingles, known) >= _SAME for others, known in seen):
             repeats.append(hit)
         else:

@@ -21,7 +21,7 @@ from kb.types import Chunk, Language
 if TYPE_CHECKING:
     from tantivy import TextAnalyzer
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same text would give other terms: the index is then rebuilt."""
 
 BIGRAM = "²"
@@ -30,6 +30,7 @@ _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
 _RUNS = re.compile(f"[{_CJK}]+|[^\\W_]+(?:[.'-][^\\W_]+)*")
 _IS_CJK = re.compile(f"[{_CJK}]")
 _INNER = re.compile(r"[.'-]")
+_TRADE = re.compile("[™℠]")  # else NFKC makes a word of Yescarta™ that no question has: yescartatm
 _MIXED = re.compile(f"[{_CJK}]+|[^{_CJK}]+")
 _STOP = frozenset(
     "a an and are as at be been by can could did do does for from had has have how i if in into is it its may me my no "
@@ -87,7 +88,7 @@ class Terms:
         """Terms in text order, repeats kept."""
         terms: list[str] = []
         english: list[str] = []
-        for run in _RUNS.findall(unicodedata.normalize("NFKC", text).lower()):
+        for run in _RUNS.findall(unicodedata.normalize("NFKC", _TRADE.sub(" ", text)).lower()):
             for part in _MIXED.findall(run):
                 if _IS_CJK.match(part):
                     terms += self._chinese(part)

@@ -25,6 +25,7 @@ def terms() -> Terms:
         ("hemodialysis", "haemodialysis"),
         ("edema", "oedema"),
         ("tumors", "tumour"),
+        ("Yescarta™", "YESCARTA"),
         ("二甲双胍缓释片", "二甲双胍"),
         ("慢性阻塞性肺炎", "肺炎"),
         ("每日食盐摄入量", "吃多少盐"),

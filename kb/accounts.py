@@ -106,7 +106,8 @@ class Accounts:
             return [_user(row) for row in connection.execute(sa.select(users).order_by(users.c.name))]
 
     def add(self, name: str, role: str, password: str | None = None, *, by: Principal | str) -> tuple[User, str]:
-        """A new account and its password (made up, if none is given). Raises UsageError."""
+        """A new account and its password (made up, if none is given). Raises AccessDenied, UsageError."""
+        _may_keep(by)
         name = checked_name(name)
         password = new_password() if password is None else checked_password(password, name)
         created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -126,6 +127,7 @@ class Accounts:
 
     def disable(self, name: str, *, disabled: bool = True, by: Principal | str) -> User:
         """Close an account and end its sessions, or open it again. Raises NotFound; UsageError for the last admin."""
+        _may_keep(by)
         with self._store.writing() as connection:
             user = _named(connection, name)
             if disabled:
@@ -137,6 +139,7 @@ class Accounts:
 
     def set_role(self, name: str, role: str, *, by: Principal | str) -> User:
         """Give an account another role, at once. Raises NotFound; UsageError."""
+        _may_keep(by)
         wanted = _checked_role(role)
         with self._store.writing() as connection:
             user = _named(connection, name)
@@ -148,6 +151,7 @@ class Accounts:
 
     def reset(self, name: str, password: str | None = None, *, by: Principal | str) -> tuple[User, str]:
         """A new password (made up, if none is given); all sessions and keys of the account end."""
+        _may_keep(by)
         with self._store.reading() as connection:
             user = _named(connection, name)
         password = new_password() if password is None else checked_password(password, user.name)
@@ -214,6 +218,7 @@ class Accounts:
 
     def end_sessions(self, user: str, *, by: Principal | str) -> int:
         """End every session of the user of this id; how many there were."""
+        _may_keep(by)
         with self._store.writing() as connection:
             ended = connection.execute(sa.delete(sessions).where(sessions.c.user == user)).rowcount
             append(connection, by, "logout", user, sessions=ended)
@@ -380,6 +385,12 @@ def _keep_an_admin(connection: sa.Connection, leaving: User) -> None:
     others = sa.select(users.c.id).where(users.c.role == "admin", users.c.disabled == 0, users.c.id != leaving.id)
     if leaving.role == "admin" and connection.execute(others.limit(1)).scalar() is None:
         raise UsageError(f"'{leaving.name}' is the last admin. Make another one first.")
+
+
+def _may_keep(by: Principal | str) -> None:
+    """Raises AccessDenied for someone signed in who is no admin; the command line owns the files anyway."""
+    if isinstance(by, Principal):
+        require(by, Permission.USERS)
 
 
 def _user(row: Any) -> User:

@@ -72,9 +72,12 @@ def _page(
     except AccessDenied as error:
         return page(language, say(language, "account"), told(str(error)), status=403, to="/account")
     title = say(language, "account_of", name=me.name)
+    keeps = (
+        f' · <a href="/users?lang={language}">{safe(say(language, "users"))}</a>' if me.may(Permission.USERS) else ""
+    )
     body = (
         f'<div class="vm-wide"><h1>{safe(title)}</h1><p class="vm-soft">{safe(say(language, f"role_{me.role}"))}</p>'
-        f'<p><a href="/">{safe(say(language, "account_back"))}</a></p>{told(good, good=True)}{told(bad)}</div>'
+        f'<p><a href="/">{safe(say(language, "account_back"))}</a>{keeps}</p>{told(good, good=True)}{told(bad)}</div>'
         f"{_password(me, language)}{_keys(accounts, me, language, secret)}"
         f'<form method="post" action="/logout"><button class="vm-plain">{safe(say(language, "logout"))}</button></form>'
     )

@@ -17,6 +17,7 @@ from ui.openai_api import openai_routes
 from ui.pages import page_routes
 from ui.places import Places, Rate
 from ui.refusals import refuse_in_order
+from ui.users import user_routes
 
 
 def surround(app: FastAPI, service: Service, adding: Adding) -> None:
@@ -30,6 +31,7 @@ def surround(app: FastAPI, service: Service, adding: Adding) -> None:
     for router in (
         login_routes(service.accounts),
         account_routes(service.accounts),
+        user_routes(service.accounts),
         page_routes(service.kb.store, PageImages(service.kb.store)),
         data_routes(service, adding.folder),
         openai_routes(service, places),

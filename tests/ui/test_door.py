@@ -13,12 +13,14 @@ from fastapi.testclient import TestClient
 
 from kb.access import Principal
 from kb.accounts import Accounts
+from kb.errors import AccessDenied
 from kb.store import Store
 from ui.account import account_routes
 from ui.door import COOKIE, Door
 from ui.gradio_door import GradioDoor
 from ui.guard import Guard
 from ui.login import login_routes
+from ui.users import user_routes
 
 PASSWORD = "a sentence of some length"
 
@@ -38,6 +40,7 @@ def app(accounts: Accounts) -> FastAPI:
     app.add_middleware(Guard)
     app.include_router(login_routes(accounts))
     app.include_router(account_routes(accounts))
+    app.include_router(user_routes(accounts))
 
     @app.get("/who")
     @app.get("/api/who")
@@ -194,6 +197,33 @@ def gradio() -> TestClient:
         await gate(scope, receive, send)
 
     return TestClient(app)
+
+
+def test_only_admins_keep_accounts_and_the_last_one_stays(client: TestClient, accounts: Accounts) -> None:
+    accounts.add("boss", "admin", PASSWORD, by="test")
+    sign_in(client)
+    for form in ({"act": "add", "name": "own", "role": "admin"}, {"act": "role", "name": "li", "role": "admin"}):
+        assert client.post("/users", data=form).status_code == 403
+    reader = accounts.user("li").principal
+    for forbidden in (
+        lambda: accounts.add("own", "admin", by=reader),
+        lambda: accounts.set_role("li", "admin", by=reader),
+        lambda: accounts.reset("boss", by=reader),
+        lambda: accounts.disable("boss", by=reader),
+        lambda: accounts.end_sessions(accounts.user("boss").id, by=reader),
+    ):
+        with pytest.raises(AccessDenied):
+            forbidden()
+    assert [(user.name, user.role) for user in accounts.users()] == [("boss", "admin"), ("li", "reader")]
+    client.post("/logout")
+    sign_in(client, "boss")
+    refused = client.post("/users", data={"act": "disable", "name": "boss"})
+    assert refused.status_code == 422
+    assert "last admin" in refused.text
+    for odd in ({"act": "add", "name": "x", "role": "single"}, {"act": "burn", "name": "li"}, {}):
+        assert client.post("/users", data=odd).status_code == 422
+    assert client.post("/users", data={"act": "role", "name": "li", "role": "curator"}).status_code == 200
+    assert accounts.user("li").role == "curator"
 
 
 def test_a_file_of_gradio_is_made_once_and_kept_by_browsers() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kb.quality import LEAST_CONFIDENCE
 from kb.types import Page
@@ -10,15 +10,34 @@ from kb.types import Page
 UNREADABLE_SHARE = 0.2  # of the pages; more than that, and an admin looks at the document before it is searched
 
 
-def read_badly(pages: Sequence[Page]) -> str:
-    """Why these pages should be looked at before they are searched; empty if they were read well."""
-    lost = [page for page in pages if unreadable(page)]
-    if len(lost) > UNREADABLE_SHARE * len(pages):
-        return f"read badly: {len(lost)} of {len(pages)} pages could not be read"
-    confidence = mean_confidence(pages)
-    if confidence is not None and confidence < LEAST_CONFIDENCE:
-        return f"read badly: recognition of its scanned pages is only {confidence:.0%} sure of the text"
-    return ""
+@dataclass(slots=True)
+class PageTally:
+    """Counts over the pages that were added."""
+
+    pages: int = 0
+    unreadable: int = 0
+    recognised: int = 0
+    _sure: float = 0.0
+
+    def add(self, page: Page) -> None:
+        self.pages += 1
+        self.unreadable += unreadable(page)
+        if page.confidence is not None:
+            self.recognised += 1
+            self._sure += page.confidence
+
+    @property
+    def confidence(self) -> float | None:
+        """Mean over the recognised pages; None if there are none."""
+        return self._sure / self.recognised if self.recognised else None
+
+    def read_badly(self) -> str:
+        """Why these pages should be looked at before they are searched; empty if they were read well."""
+        if self.unreadable > UNREADABLE_SHARE * self.pages:
+            return f"read badly: {self.unreadable} of {self.pages} pages could not be read"
+        if self.confidence is not None and self.confidence < LEAST_CONFIDENCE:
+            return f"read badly: recognition of its scanned pages is only {self.confidence:.0%} sure of the text"
+        return ""
 
 
 def unreadable(page: Page) -> bool:
@@ -26,9 +45,3 @@ def unreadable(page: Page) -> bool:
     if page.garbled and page.source == "text":
         return True
     return not page.lines and bool(page.note) and page.note != "no text"
-
-
-def mean_confidence(pages: Sequence[Page]) -> float | None:
-    """Mean over the recognised pages; None if there are none."""
-    sure = [page.confidence for page in pages if page.confidence is not None]
-    return sum(sure) / len(sure) if sure else None

@@ -7,10 +7,12 @@ child died. Limits measured on malformed files and bombs: none of 41 hung, all e
 
 from __future__ import annotations
 
+import marshal
 import math
 import signal
 import subprocess
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -46,7 +48,8 @@ def read_pdf(path: Path, limits: ReadLimits, first_page: int = 1) -> Reading:
     or because the child crashed; the message says at which page.
     """
     child = _Child(path, limits, first_page)
-    waiting: list[_Read] = []
+    waiting: list[bytes] = []  # packed: all pages of a book may wait for the image of its cover
+    numbers: list[int] = []
     tail = Tail()
     try:
         for event in child.events():
@@ -54,15 +57,18 @@ def read_pdf(path: Path, limits: ReadLimits, first_page: int = 1) -> Reading:
                 tail = event
             elif isinstance(event, Head):
                 yield event
-            elif waiting or _wanted(event, limits.ocr):
-                waiting.append(event)
             else:
-                yield _unrecognised(event, limits.ocr)
+                if _wanted(event, limits.ocr):
+                    numbers.append(event.page.number)
+                if numbers:
+                    waiting.append(_packed(event))
+                else:
+                    yield _unrecognised(event, limits.ocr)
     finally:
         child.stop()
-    numbers = [read.page.number for read in waiting if _wanted(read, limits.ocr)]
     with closing(recognise(path, numbers, limits)) as recognised:
-        for read in waiting:
+        for packed in waiting:
+            read = _unpacked(packed)
             wanted = _wanted(read, limits.ocr)
             yield _with_recognised(read, next(recognised)) if wanted else _unrecognised(read, limits.ocr)
     yield tail
@@ -124,6 +130,20 @@ def _with_recognised(read: _Read, found: RecognisedPage) -> Page:
         rotated=found.rotated,
         garbled=bool(read.garbled),
     )
+
+
+def _packed(read: _Read) -> bytes:
+    page = read.page
+    lines = [(line.text, line.box, line.size, line.role, line.bold) for line in page.lines]
+    rest = (page.number, page.width, page.height, page.label, page.reader, page.note, page.tables)
+    return zlib.compress(marshal.dumps((rest, lines, read.images, read.paths, read.garbled)), 1)
+
+
+def _unpacked(packed: bytes) -> _Read:
+    (number, width, height, label, reader, note, tables), lines, *read = marshal.loads(zlib.decompress(packed))
+    made = tuple(Line(*line) for line in lines)
+    page = Page(number, made, width, height, label, reader, note, tables=tables)
+    return _Read(page, *read)
 
 
 class _Child:

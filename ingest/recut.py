@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ingest.cut import Cutting, cutter
 from ingest.read import Head, ReadLimits, Tail, read
-from ingest.take_in import cut, cutter
 from kb import staging
 from kb.embed import embedding_text
 from kb.errors import ReadError, StoreError
@@ -77,16 +78,16 @@ class Rechunk:
 
     def _cut_one(self, document: Document, now: str, job: RunningJob) -> None:
         store = self._kb.store
-        pages = list(store.pages(document.id))
-        if not pages:
-            raise ReadError("its pages are not stored")
-        chunks, left_out = cut(self._kb, document.id, document.kind, pages, self._outline(document, len(pages)))
+        pages = partial(store.pages, document.id)
+        outline = self._outline(document)
+        cutting = Cutting(self._kb, document.id, document.kind, pages(), outline, again=pages)
+        chunks = list(cutting)
         if staging.same_as_live(store, document.id, chunks, self._kb.embedder.key):
-            staging.note_cutter(store, document.id, now, left_out)
+            staging.note_cutter(store, document.id, now, cutting.left_out)
         else:
-            staging.stage(store, document.id, now, chunks, left_out, self._kb.embedder.key, guard=job.guard)
+            staging.stage(store, document.id, now, chunks, cutting.left_out, self._kb.embedder.key, guard=job.guard)
 
-    def _outline(self, document: Document, pages: int) -> tuple[OutlineEntry, ...]:
+    def _outline(self, document: Document) -> tuple[OutlineEntry, ...]:
         """As it was noted; documents of earlier versions are asked for it again, their pages left alone."""
         making = self._kb.store.making(document.id)
         if making is not None and making.cutter:
@@ -95,7 +96,7 @@ class Rechunk:
             return ()
         outline: tuple[OutlineEntry, ...] = ()
         try:
-            events = read(self._kb.store.blob(document), self._limits, pages + 1, name=Path(document.file))
+            events = read(self._kb.store.blob(document), self._limits, document.pages + 1, name=Path(document.file))
             with closing(events):
                 for event in events:
                     if isinstance(event, Head | Tail):

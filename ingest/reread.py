@@ -6,15 +6,16 @@ transaction. If the original cannot be read any more, the first stays. What an a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ingest.quality import read_badly
+from ingest.cut import Cutting
 from ingest.read import ReadLimits, read
-from ingest.take_in import ReadSoFar, made_of, refuse_without_text, storable_page, take, told
+from ingest.so_far import ReadSoFar
+from ingest.take_in import storable_page
 from kb import staging
 from kb.editions import NOT_PUBLISHED
 from kb.embed import embedding_text
@@ -47,19 +48,22 @@ class Reread:
         document = kb.store.document(job.payload["document"])
         if document is None or document.state not in READ_STATES:
             raise ReadError("is not in the library as a document that was read")
-        reading = self._read(document, job)
+        reading = ReadSoFar()
+        pages = list(self._pages(document, reading, job))
         job.report("chunk", 0, 1)
-        chunks, language, making = made_of(kb, document.id, reading)
+        cutting = Cutting(kb, document.id, reading.kind, pages, reading.outline, again=lambda: pages)
+        chunks = list(cutting)
         made = self._vectors(document, chunks, job)
         job.report("store", 0, 1)
         again = replace(
             document,
             kind=reading.kind,
-            reason="; ".join(filter(None, (*self._decided(document), read_badly(reading.pages), told(reading)))),
-            pages=len(reading.pages),
-            language=language,
+            reason="; ".join(filter(None, (*self._decided(document), reading.tally.read_badly(), reading.told()))),
+            pages=reading.pages,
+            language=cutting.language,
         )
-        staging.replace_document(kb.store, again, reading.pages, chunks, making, kb.embedder.key, made, guard=job.guard)
+        making = cutting.making(reading.outline)
+        staging.replace_document(kb.store, again, pages, chunks, making, kb.embedder.key, made, guard=job.guard)
         return {"document": document.id, "pages": again.pages, "chunks": len(chunks), "reason": again.reason}
 
     def _decided(self, document: Document) -> list[str]:
@@ -67,18 +71,17 @@ class Reread:
         now = self._kb.store.document(document.id) or document
         return [part for part in now.reason.split("; ") if part.startswith(NOT_PUBLISHED)]
 
-    def _read(self, document: Document, job: RunningJob) -> ReadSoFar:
-        reading = ReadSoFar()
+    def _pages(self, document: Document, reading: ReadSoFar, job: RunningJob) -> Iterator[Page]:
         with closing(read(self._kb.store.blob(document), self._limits, name=Path(document.file))) as events:
             for event in events:
                 if isinstance(event, Page):
-                    reading.pages.append(storable_page(event))
-                    count = len(reading.pages)
-                    job.report("read", count, max(reading.total, count))
+                    page = storable_page(event)
+                    reading.add(page)
+                    job.report("read", reading.pages, max(reading.total, reading.pages))
+                    yield page
                 else:
-                    take(reading, event)
-        refuse_without_text(reading)
-        return reading
+                    reading.take(event)
+        reading.end()
 
     def _vectors(self, document: Document, chunks: list[Chunk], job: RunningJob) -> dict[str, bytes]:
         """Vectors, by chunk id, of the chunks that say what none of the live ones does."""

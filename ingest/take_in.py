@@ -1,25 +1,25 @@
 """One document from its original in the library to its chunks: the job 'add'. Read, clean, chunk, store.
 
-The document appears in one transaction when it is complete; until then its pages are stored batch by batch, so that a
-killed job goes on where it was. What the bytes are is decided by their hash: going through a job again is harmless.
+Pages are stored, cleaned and cut as they come, and nothing is kept of them but what is packed, so that a book takes no
+more memory than a leaflet. The document appears in one transaction when it is complete; its pages, stored batch by
+batch until then, are where a killed job goes on. Going through a job again is harmless: the bytes' hash decides.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
-from ingest.chunk import VERSION as CHUNK_VERSION
-from ingest.chunk import chunk_pages
-from ingest.clean import clean_pages
-from ingest.quality import read_badly
-from ingest.read import Head, ReadLimits, Tail, read, resumable
+from ingest.cut import Cutting
+from ingest.read import ReadLimits, read, resumable
+from ingest.so_far import ReadSoFar
 from ingest.title import choose_title
 from kb import duplicates
 from kb.access import Principal
@@ -28,9 +28,8 @@ from kb.editions import DocumentDetails
 from kb.errors import ReadError
 from kb.jobs import Job, JobQueue, JobStopped
 from kb.knowledge_base import KnowledgeBase
-from kb.likeness import sketched
 from kb.terms import storable
-from kb.types import READ_STATES, Alike, Chunk, Document, DocumentKind, Language, Making, OutlineEntry, Page
+from kb.types import READ_STATES, Alike, Chunk, Document, Page
 from kb.worker import RunningJob
 
 Step = Literal["read", "chunk", "store", "embed"]
@@ -39,22 +38,8 @@ KIND = "add"
 EMBED_PRIORITY = 8
 _BATCH_PAGES = 64
 _BATCH_S = 2.0  # pages are stored at least this often, so that little is lost to a kill
-_HEADROOM = 36  # tokens kept free in the embedder for the section path
-_NAMED_PAGES = 12
+_BATCH_CHUNKS = 256
 _SMALL = 256 << 10  # bytes of a file that waits for nothing; each doubling waits behind it
-
-
-@dataclass(slots=True)
-class ReadSoFar:
-    """What has been read of one document so far."""
-
-    kind: DocumentKind = "pdf"
-    total: int = 0
-    pages: list[Page] = field(default_factory=list)
-    outline: tuple[OutlineEntry, ...] = ()
-    metadata: dict[str, str] = field(default_factory=dict)
-    title: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def submit_file(
@@ -105,122 +90,99 @@ class TakeIn:
         raise ReadError(reason)
 
     def _ingest(self, document: Document, job: RunningJob) -> Mapping[str, Any]:
-        reading = self._read(document, job)
-        job.report("chunk", 0, 1)
-        chunks, language, making = made_of(self._kb, document.id, reading)
+        store = self._kb.store
+        reading = ReadSoFar()
+        pages = started(self._pages(document, reading, job))
+        again = partial(store.pages, document.id)
+        cutting = Cutting(self._kb, document.id, reading.kind, pages, lambda: reading.outline, again=again)
+        for batch in batched(cutting, _BATCH_CHUNKS):
+            store.add_chunks(batch, guard=job.guard)  # searched once the document is finished
+            if reading.complete:
+                job.report("chunk", max(batch[-1].pages), reading.pages)
         job.report("store", 0, 1)
-        alike = duplicates.look_for(self._kb.store, document.id, making.text_hash, making.sketch)
-        making = replace(making, alike=alike)
+        making = cutting.making(reading.outline)
+        alike = duplicates.look_for(store, document.id, making.text_hash, making.sketch)
         stated = job.payload["details"]["title"]
-        title = stated or storable(choose_title(reading.kind, reading.title, reading.pages, Path(document.file)))
+        title = stated or storable(choose_title(reading.kind, reading.title, reading.early, Path(document.file)))
         doubts = self._doubts(reading, alike, draft=job.payload["draft"])
-        like = duplicates.told(self._kb.store, alike)
         finished = replace(
             document,
             title=title,
             kind=reading.kind,
             state="draft" if doubts else "ready",
-            reason="; ".join(filter(None, (*doubts, *like, told(reading)))),
-            pages=len(reading.pages),
-            chunks=len(chunks),
-            language=language,
+            reason="; ".join(filter(None, (*doubts, *duplicates.told(store, alike), reading.told()))),
+            pages=reading.pages,
+            chunks=cutting.count,
+            language=cutting.language,
             metadata=reading.metadata,
         )
-        self._kb.store.finish_document(finished, chunks, making=making, guard=job.guard)
+        store.finish_document(finished, making=replace(making, alike=alike), guard=job.guard)
         return _result(finished, alike)
 
     def _doubts(self, reading: ReadSoFar, alike: Sequence[Alike], *, draft: bool) -> list[str]:
         """Why the document must be looked at before it is searched; empty if it need not be."""
         if draft or self._kb.settings.publish == "manual":
             return ["not published yet"]
-        doubts = [read_badly(reading.pages)]
+        doubts = [reading.tally.read_badly()]
         if alike and alike[0].share == 1:
             doubts.append("not published: its text is in the library already")
         return [doubt for doubt in doubts if doubt]
 
-    def _read(self, document: Document, job: RunningJob) -> ReadSoFar:
-        """All pages, those of an earlier, killed try first. New ones are stored as they come."""
+    def _pages(self, document: Document, reading: ReadSoFar, job: RunningJob) -> Iterator[Page]:
+        """All pages, those of an earlier, killed try first. New ones are stored as they come.
+
+        Raises ReadError if none of them has text.
+        """
         store, name = self._kb.store, Path(document.file)
-        reading = ReadSoFar(pages=self._earlier_pages(name, document))
+        for page in self._earlier_pages(name, document, job):
+            reading.add(page)
+            yield page
         blob = store.blob(document)
         keeps = bool(resumable(name))
         batch: list[Page] = []
         flushed = time.monotonic()
-        with closing(read(blob, self._limits, len(reading.pages) + 1, name=name)) as events:
+        with closing(read(blob, self._limits, reading.pages + 1, name=name)) as events:
             for event in events:
                 if not isinstance(event, Page):
-                    take(reading, event)
+                    reading.take(event)
                     continue
                 page = storable_page(event)
                 batch.append(page)
-                reading.pages.append(page)
+                reading.add(page)
                 if len(batch) >= _BATCH_PAGES or time.monotonic() - flushed > _BATCH_S:
                     store.add_pages(document.id, batch, guard=job.guard)
                     batch, flushed = [], time.monotonic()
                 try:
-                    count = len(reading.pages)
-                    job.report("read", count, max(reading.total, count), may_yield=keeps and not batch)
+                    job.report("read", reading.pages, max(reading.total, reading.pages), may_yield=keeps and not batch)
                 except JobStopped:
                     store.add_pages(document.id, batch, guard=job.guard)
                     raise
+                yield page
         store.add_pages(document.id, batch, guard=job.guard)
-        refuse_without_text(reading)
-        return reading
+        reading.end()
 
-    def _earlier_pages(self, name: Path, document: Document) -> list[Page]:
+    def _earlier_pages(self, name: Path, document: Document, job: RunningJob) -> Iterator[Page]:
         store = self._kb.store
-        if store.start_document(document) == 0:
-            return []
+        stored = store.start_document(document)
+        store.drop_chunks(document.id, guard=job.guard)  # those that a killed try had cut
         version = resumable(name)
-        pages = list(store.pages(document.id)) if version else []
-        if pages and all(page.number == i and page.reader.startswith(version) for i, page in enumerate(pages, start=1)):
-            return pages
-        store.drop_pages(document.id)
-        return []
+        if stored and version and store.pages_go_on(document.id, version):
+            yield from store.pages(document.id)
+        elif stored:
+            store.drop_pages(document.id)
 
 
-def cutter(kb: KnowledgeBase) -> str:
-    """Names what chunks are cut by now: the chunker, its limit, and whose tokens it counts."""
-    return f"{CHUNK_VERSION}/{_most_tokens(kb)}/{kb.embedder.key}"
+def started(pages: Iterator[Page]) -> Iterator[Page]:
+    """The same pages, the first of them read already, so that what is known before it is known."""
+    first = next(pages, None)
+    return pages if first is None else chain([first], pages)
 
 
-def made_of(kb: KnowledgeBase, document: str, reading: ReadSoFar) -> tuple[list[Chunk], Language, Making]:
-    """(chunks of what was read, the language of most, how they were made). Raises ReadError if there are no chunks."""
-    chunks, left_out = cut(kb, document, reading.kind, reading.pages, reading.outline)
-    language = Counter(chunk.language for chunk in chunks).most_common(1)[0][0]
-    text_hash, sketch = sketched(chunk.text for chunk in chunks)
-    return chunks, language, Making(cutter(kb), reading.outline, left_out, text_hash, sketch)
-
-
-def cut(
-    kb: KnowledgeBase, document: str, kind: DocumentKind, pages: Sequence[Page], outline: Sequence[OutlineEntry]
-) -> tuple[list[Chunk], dict[int, str]]:
-    """(chunks of the pages, why those pages that have text gave none). Raises ReadError if there are no chunks."""
-    clean = clean_pages(pages)
-    if not any(page.lines for page in clean):
-        clean = list(pages)  # nothing but what looks like furniture: then it is the text
-    made = chunk_pages(
-        document,
-        clean,
-        outline=outline,
-        count_tokens=kb.embedder.count_tokens,
-        max_tokens=_most_tokens(kb),
-        kind=kind,
-    )
-    chunks = list(made)
-    if not chunks:
-        raise ReadError("has no text that could be made into passages")
-    used = {page for chunk in chunks for page in chunk.pages}
-    left_out = {
-        page.number: "a printed table of contents" if page.lines else "only running headers, footers or page numbers"
-        for page, read in zip(clean, pages, strict=True)
-        if read.lines and page.number not in used
-    }
-    return chunks, left_out
-
-
-def _most_tokens(kb: KnowledgeBase) -> int:
-    return min(kb.settings.chunk_tokens, kb.embedder.max_tokens - _HEADROOM)
+def batched(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """As many at a time."""
+    rest = iter(chunks)
+    while batch := list(islice(rest, size)):
+        yield batch
 
 
 def described(payload: Mapping[str, Any]) -> Document:
@@ -261,44 +223,3 @@ def storable_page(page: Page) -> Page:
         return page
     lines = tuple(replace(line, text=storable(line.text)) for line in page.lines)
     return replace(page, lines=lines, label=storable(page.label))
-
-
-def take(reading: ReadSoFar, event: Head | Tail) -> None:
-    """Note what is not a page."""
-    reading.metadata |= {key: value for key, value in event.metadata.items() if value}
-    reading.outline = reading.outline or event.outline
-    if isinstance(event, Head):
-        reading.kind, reading.total, reading.title = event.kind, event.pages, event.title or _title_of(event.metadata)
-    else:
-        reading.notes = event.notes
-        reading.title = reading.title or _title_of(event.metadata)
-
-
-def _title_of(metadata: Mapping[str, str]) -> str:
-    return metadata.get("title", "")
-
-
-def refuse_without_text(reading: ReadSoFar) -> None:
-    """Raise ReadError if there is no text at all."""
-    if any(page.lines for page in reading.pages):
-        return
-    count = len(reading.pages)
-    if reading.kind == "pdf":
-        pages = "its only page" if count == 1 else f"any of its {count} pages"
-        why = next((f": {page.note}" for page in reading.pages if page.note != "no text"), "")
-        raise ReadError(f"no text on {pages}{why}")
-    raise ReadError("has no text in it")
-
-
-def told(reading: ReadSoFar) -> str:
-    """What an admin should know of a document that was read: nothing is left out silently."""
-    empty = [page.number for page in reading.pages if not page.lines]
-    notes = [f"page {page.number}: {page.note}" for page in reading.pages if page.note and page.lines]
-    parts = list(reading.notes)
-    if empty:
-        named = ", ".join(map(str, empty[:_NAMED_PAGES]))
-        more = f" and {len(empty) - _NAMED_PAGES} more" if len(empty) > _NAMED_PAGES else ""
-        verb = "has" if len(empty) == 1 else "have"
-        parts.append(f"{len(empty)} of {len(reading.pages)} pages {verb} no text: {named}{more}")
-    parts += notes[:5] + ([f"and {len(notes) - 5} more such pages"] if len(notes) > 5 else [])
-    return "; ".join(parts)

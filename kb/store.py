@@ -119,20 +119,49 @@ class Store:
             row = connection.execute(query).one_or_none()
             return None if row is None else page_of(row)
 
-    def finish_document(
-        self, document: Document, new: Sequence[Chunk], *, making: Making | None = None, guard: Guard | None = None
-    ) -> None:
-        """Put in what was read, in one transaction: its chunks, and its row as 'ready' (searchable) or 'draft'.
+    def pages_go_on(self, document: str, reader: str) -> bool:
+        """Whether the stored pages are the first of the document, without a gap, all by this version of a reader."""
+        mine = pages.c.document == document
+        strange = mine & ~pages.c.reader.startswith(reader, autoescape=True)
+        query = sa.select(sa.func.count(), sa.func.min(pages.c.number), sa.func.max(pages.c.number)).where(mine)
+        with self.reading() as connection:
+            count, first, last = connection.execute(query).one()
+            unlike = connection.execute(sa.select(pages.c.number).where(strange).limit(1)).first()
+        return first == 1 and last == count and unlike is None
 
-        The edition that a ready document supersedes leaves default search in the same transaction. `guard` runs first
-        in it, and may refuse.
+    def add_chunks(self, new: Sequence[Chunk], *, guard: Guard | None = None) -> None:
+        """Put in some chunks of a document that is being read; they are searched once it is finished."""
+        if new:
+            with self.writing(guard) as connection:
+                connection.execute(sa.insert(chunks), [chunk_row(chunk) for chunk in new])
+
+    def drop_chunks(self, document: str, *, guard: Guard | None = None) -> None:
+        """Forget the chunks of a document that is to be cut from its beginning again."""
+        with self.writing(guard) as connection:
+            connection.execute(sa.delete(chunks).where(chunks.c.document == document))
+
+    def finish_document(
+        self,
+        document: Document,
+        new: Sequence[Chunk] | None = None,
+        *,
+        making: Making | None = None,
+        guard: Guard | None = None,
+    ) -> None:
+        """Make a document that was read 'ready' (searchable) or a 'draft', in one transaction.
+
+        `new` are its chunks; None: those that add_chunks put in. The edition that a ready document supersedes leaves
+        default search in the same transaction. `guard` runs first in it, and may refuse.
         """
         state: DocumentState = "draft" if document.state == "draft" else "ready"
+        mine = chunks.c.document == document.id
         with self.writing(guard) as connection:
-            connection.execute(sa.delete(chunks).where(chunks.c.document == document.id))
+            if new is not None:
+                connection.execute(sa.delete(chunks).where(mine))
             if new:
                 connection.execute(sa.insert(chunks), [chunk_row(chunk) for chunk in new])
-            upsert_document(connection, replace(document, state=state, chunks=len(new)))
+            count = connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
+            upsert_document(connection, replace(document, state=state, chunks=count))
             if making:
                 makings.note(connection, document.id, making)
             if state == "ready":

@@ -6,8 +6,9 @@ import errno
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -22,6 +23,7 @@ from kb.quality import read_quality
 from kb.settings import Settings
 from kb.store import Store
 from kb.testing import HashEmbedder
+from kb.types import Document
 from tests.ingest.office_files import docx, epub, paragraph, pptx
 from tests.ingest.tiny_pdf import Sheet, Text, lines, pdf
 
@@ -204,14 +206,19 @@ def test_a_full_disk_fails_that_file_and_keeps_the_rest(
     finish = base.store.finish_document
     full = {"b.pdf"}
 
-    def finishing(document: object, chunks: Sequence[object], **more: object) -> None:
-        if document.file in full:  # type: ignore[attr-defined]
+    def finishing(document: Document, **more: Any) -> None:
+        if document.file in full:
             raise StoreError("The disk is full")
-        finish(document, chunks, **more)  # type: ignore[arg-type]
+        finish(document, **more)
 
     monkeypatch.setattr(base.store, "finish_document", finishing)
     results = add(base, files)
     assert [(r.status, r.reason) for r in results] == [("added", ""), ("failed", "The disk is full"), ("added", "")]
+    left = next(document for document in base.store.documents() if document.file == "b.pdf")
+    cut = {chunk.document for chunk in base.store.chunks_by_number(range(1, 100)).values()}
+    found = base.store.chunks_by_number(base.store.chunk_numbers()).values()
+    assert left.id in cut  # cut already, but not to be found
+    assert left.id not in {chunk.document for chunk in found}
     full.clear()
     assert [r.status for r in add(base, files)] == ["known", "added", "known"]
 

@@ -1,9 +1,11 @@
 """Many askers at once: `python -m bench.load [--seconds 600] [--askers 200] [--flood 2000] [--home DIR]`.
 
 The real app in a process of its own over the sample library, asked through the API by that many connections, with the
-extractive engine and then with a scripted OpenAI-compatible server on loopback (eight words, 20 ms apart). First what
-the cores hold is measured (eight askers without pause); then the askers together ask at a share of that rate. What the
-scripted server takes is subtracted: the rest is the app's own. Last, a flood: all at once, in answers or orderly 429s.
+extractive engine and then with a scripted OpenAI-compatible server on loopback (a line of the first passage, cited, in
+eight pieces 20 ms apart). First what the cores hold is measured (eight askers without pause); then the askers together
+ask at a share of that rate. What the scripted server takes is subtracted: the rest is the app's own. Last, a flood: all
+at once, in answers or orderly 429s. The questions come again and again, so the vectors of their sentences are
+remembered by then; what a first question costs, `python -m bench.web` tells.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import resource
 import signal
 import statistics
@@ -40,10 +43,22 @@ QUESTIONS = [
     "How should ciprofloxacin be taken with dairy products?",
     "成人高血压患者每天吃多少盐？",
     "What is the capital of France?",
+    "Who should not take ciprofloxacin?",
+    "What is the risk of lactic acidosis with metformin?",
+    "How should amoxicillin tablets be stored?",
+    "Can ibuprofen be taken with aspirin?",
+    "阿莫西林的用法用量是什么？",
+    "布洛芬有哪些禁忌？",
+    "无创血糖监测产品的临床评价有哪些要求？",
+    "高血压患者可以喝酒吗？",
+    "When should opioid therapy be started?",
+    "What are the risk factors of chronic kidney disease?",
 ]
-WORDS = ["The ", "documents ", "say ", "so ", "in ", "the ", "passage ", "[1]."]
+PIECES = 8
 WORD_S = 0.02
-MODEL_S = len(WORDS) * WORD_S
+MODEL_S = PIECES * WORD_S
+_PASSAGE = re.compile(r"<<<(?:PASSAGE|文段) 1>>>\n[^\n]*\n(.*?)\n<<<", re.DOTALL)
+_LINE = re.compile(r"[^\n]{20,}")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 SHARE = 0.6  # of what the cores hold
 
@@ -194,19 +209,20 @@ async def running_app(home: Path, engine: str, more: dict[str, str]) -> AsyncIte
 
 @asynccontextmanager
 async def scripted_model() -> AsyncIterator[str]:
-    """An OpenAI-compatible endpoint that says WORDS to everyone."""
+    """An OpenAI-compatible endpoint that repeats a line of the first passage to everyone."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
                 length = next((line[15:] for line in head.split("\r\n") if line.startswith("content-length:")), "0")
-                await reader.readexactly(int(length))
+                said = reply(json.loads(await reader.readexactly(int(length))))
                 writer.write(HEAD)
-                for n, word in enumerate([*WORDS, ""]):
-                    await asyncio.sleep(WORD_S if word else 0)
-                    writer.write(piece(word, None if n < len(WORDS) else "stop"))
+                for text in said:
+                    await asyncio.sleep(WORD_S)
+                    writer.write(piece(text, None))
                     await writer.drain()
+                writer.write(piece("", "stop"))
                 done = b"data: [DONE]\n\n"
                 writer.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(done), done))
                 await writer.drain()
@@ -218,6 +234,15 @@ async def scripted_model() -> AsyncIterator[str]:
     server = await asyncio.start_server(connected, "127.0.0.1", 0, backlog=1024)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+
+
+def reply(asked: dict[str, Any]) -> list[str]:
+    """What is said in how many pieces: something that the check of statements finds in its passage."""
+    passage = _PASSAGE.search(str(asked["messages"][-1]["content"]))
+    line = _LINE.search(passage[1]) if passage else None
+    text = f"{line[0][:160] if line else 'Not mentioned in the documents'} [1]"
+    step = -(-len(text) // PIECES)
+    return [text[at : at + step] for at in range(0, len(text), step)]
 
 
 def piece(word: str, finish: str | None) -> bytes:

@@ -45,7 +45,7 @@ LOW = 0.8
 # What a question calls for, and how a sentence shows it has it.
 _NUMBER = re.compile(
     r"\d|[一二三四五六七八九十百千万两半]+(?:个|次|天|日|周|月|年|种|片|粒|岁|倍|公|毫|克|升|度|名|座|位|条)"
-    r"|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|twice|once)\b",
+    r"|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half(?!-li)|twice|once)\b",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -68,7 +68,8 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     (
         re.compile(
             r"多少|几|幾|多[大长長高重久远快]|剂量|用量|\bhow (?:many|much|long|often|large|high|old|far)\b"
-            r"|\b(?:dose|dosage|number|percentage|rate|proportion|prevalence)\b",
+            r"|半衰期|比例|最[大高低小]|\b(?:dose|dosage|dosed|number|percent|percentage|rate|proportion|prevalence|half-li(?:fe|ves)|maximum|minimum"
+            r"|threshold|cut-?off)\b",
             re.IGNORECASE,
         ),
         _NUMBER,
@@ -78,6 +79,19 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
 _HOW = re.compile(r"\bhow (?:often|long|large|high|old|far)\b", re.IGNORECASE)  # asks, and names nothing
 # What is counted in 多少盐, 几种类型: of two sentences the one that names it is worth more. Units name nothing.
 _COUNTED = re.compile(rf"(?:多少|几[种类个])(?:的)?([{CJK}]{{1,4}})(?:[？?。，,]|$)")
+# A list of references holds titles of other works: they name everything and state nothing that can be cited from here.
+_REFERENCES = re.compile(
+    r"^\W*(?:references?|bibliography|(?:literature|works) cited|citations|end ?notes"
+    r"|(?:主要)?参考(?:文献|资料)|引用文献)\W*$",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(
+    r"\bet al\b.{0,20};|\b(?:19|20)\d\d;\s?\d+|\bdoi:|\[[JMDCNP]\]|^\W*\d{1,3}\.\s+(?:[A-Z][\w'-]+ [A-Z]{1,3}[,.] ){2}"
+)
+# [see Warnings (5.1)] names what is told elsewhere.
+_CROSS_REFERENCE = re.compile(
+    r"\[\s*(?:see|refer to|参见|详见|见)\b[^\]]*\]|[(（]\s*(?:see|refer to|参见|详见|见)\b[^)）]*[)）]", re.IGNORECASE
+)
 # Captions, lead-ins and cross-references say where something stands, not what it is.
 _POINTS_ELSEWHERE = re.compile(
     r"^\W*(?:see|refer to|table \d|figure \d|参见|详见|见表|[表图]\s*\d)|[:：]$", re.IGNORECASE
@@ -90,6 +104,8 @@ _UNITS = re.compile(r"^(?:[毫微千]?[克升米]|[天日周月年次片粒岁�
 class _Candidate:
     quote: Quote
     text: str
+    told: str
+    """Its text without cross-references: the number in (see Table 3) is no dose."""
     terms: frozenset[str]
     """Its terms and its single Chinese characters: a question's 盐 is in 食盐."""
     around: frozenset[str]
@@ -187,7 +203,7 @@ class Extractor:
         contexts = [f"{hit.document.title} {hit.chunk.heading}" for hit in hits]
         searched = sorted({candidate.quote.index for candidate in candidates})
         passages = [Text(hits[index].chunk.text, contexts[index]) for index in searched]
-        sentences = [Text(candidate.text, contexts[candidate.quote.index]) for candidate in candidates]
+        sentences = [Text(candidate.told, contexts[candidate.quote.index]) for candidate in candidates]
         calls = [shows for asks, shows in _CALLS if asks.search(question)]
         asked = _HOW.sub(" ", ZH_STOP.sub(" ", question))
         return measure(language_of(question), asked, passages, sentences, cosines, self._lexicon, calls)
@@ -204,11 +220,11 @@ def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
 
 
 def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
-    """Every sentence of every passage, once; headings, captions and cross-references are no answers."""
+    """Every sentence of every passage, once; headings, captions, references and cross-references are no answers."""
     seen: set[str] = set()
     kept: list[_Candidate] = []
     for index, hit in enumerate(hits):
-        if index in left_out:
+        if index in left_out or any(map(_REFERENCES.match, hit.chunk.heading.split(" › "))):
             continue
         text = hit.chunk.text
         titles = {squeezed(part) for part in (hit.document.title, *hit.chunk.heading.split(" › "))}
@@ -218,8 +234,10 @@ def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
             if len(squeezed(text[a:b])) > 3
             and squeezed(text[a:b]) not in titles
             and not _POINTS_ELSEWHERE.search(text[a:b])
+            and not _REFERENCE.search(text[a:b])
         ]
-        termed = [frozenset(terms(text[a:b])) | _characters(text[a:b]) for a, b in spans]
+        told = [_CROSS_REFERENCE.sub(" ", text[a:b]) for a, b in spans]
+        termed = [frozenset(terms(said)) | _characters(said) for said in told]
         title = frozenset(terms(f"{hit.chunk.heading} {hit.document.title}"))
         for at, (a, b) in enumerate(spans):
             same = squeezed(text[a:b])
@@ -227,7 +245,7 @@ def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
                 continue
             seen.add(same)
             before = termed[at - 1] if at else frozenset[str]()
-            kept.append(_Candidate(Quote(index, a, b), text[a:b], termed[at], title | before))
+            kept.append(_Candidate(Quote(index, a, b), text[a:b], told[at], termed[at], title | before))
     return kept
 
 
@@ -276,11 +294,11 @@ def _score(question: str, candidate: _Candidate, weights: dict[str, float]) -> f
     score = (share(candidate.terms, weights) + 0.3 * near) / sum(weights.values())
     counted = _COUNTED.search(question)
     if counted and not _UNITS.match(counted[1]):
-        clauses = [clause for clause in _CLAUSES.split(candidate.text) if counted[1] in clause]
+        clauses = [clause for clause in _CLAUSES.split(candidate.told) if counted[1] in clause]
         score *= 0.5 if not clauses else 2.0 if any(map(_NUMBER.search, clauses)) else 1.0
     for asks, shows in _CALLS:
         if asks.search(question):
-            score *= 1.15 if shows.search(candidate.text) else 0.85
+            score *= 1.15 if shows.search(candidate.told) else 0.85
     return score
 
 

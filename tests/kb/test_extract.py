@@ -372,6 +372,27 @@ def test_lead_ins_captions_and_cross_references_are_no_answers() -> None:
     assert Extractor().extract("Zolvarin dose", [make_hit(text)]).abstained
 
 
+def test_a_list_of_references_is_never_quoted() -> None:
+    """Lost: the title of somebody else's paper, which holds all words of the question, is the answer."""
+    listed = "22. Zeng X, Liu J. Prevalence of chronic kidney disease among adults: a review. Ren Fail. 2018;72(4):270."
+    told = "15% of US adults are estimated to have chronic kidney disease."
+    for heading in ("References", "Fact sheet"):
+        answer = ask(
+            "What is the prevalence of chronic kidney disease among adults?",
+            make_hit(listed, heading=heading),
+            make_hit(told, page=2),
+        )
+        assert [citation.quote for citation in answer.citations] == [told]
+
+
+def test_a_cross_reference_is_neither_number_nor_subject() -> None:
+    """Lost: 'see Table 3' passes for the half-life that was asked for."""
+    pointing = "In renal failure the half-life of metformin is prolonged [see Table 3]."
+    told = "Metformin is excreted with an elimination half-life of 6.2 hours."
+    answer = ask("What is the half-life of metformin?", make_hit(f"{pointing} {told}"))
+    assert [citation.quote for citation in answer.citations] == [told]
+
+
 def test_headings_and_line_breaks_are_no_part_of_an_answer() -> None:
     text = "4 Contraindications\nZolvarin is contraindicated in\npatients with porphyria."
     answer = Extractor().extract("contraindications of Zolvarin", [make_hit(text, heading="4 Contraindications")])

@@ -2,7 +2,8 @@
 
 Each page is drawn by pdfium at 200 dpi and read by rapidocr with the PP-OCRv6 models that its package carries; nothing
 is ever fetched. The package's line classifier stays off: it costs Chinese accuracy (0.959 against 0.995). Instead the
-whole page is turned when it does not read well as it lies. Runs under hard limits and may die at any page.
+whole page is turned when it does not read well as it lies. A page may take so much processor time: then it is given up
+and said so, and the next is read. Runs under hard limits, may die at any page, and ends with its parent.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import queue
 import re
 import resource
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -29,10 +32,15 @@ _SURE = 0.85  # a page read worse than this is tried turned
 _UNSURE_LINE = 0.5  # a line read worse than this says more wrong than right
 _TALL = 1.5  # height over width from which on a line stands upright
 _MOST_TURNED_LINES = 14  # lines read to judge a turn
+_GRACE_S = 20.0  # processor time beyond a page's share, in case it cannot be given up in good order
 
 _IDEOGRAPH = "\u3400-\u9fff"
 _HALF_WIDTH = re.compile(rf"(?<=[{_IDEOGRAPH}）】》”])[,:;?!](?!\d)(?! )")
 _FULL_WIDTH = str.maketrans(",:;?!", "，：；？！")
+
+
+class OutOfTime(Exception):
+    """The page has had its share of processor time."""
 
 
 class Unavailable(Exception):
@@ -76,20 +84,41 @@ def _serve(order: dict[str, Any], out: Any) -> None:
     except pdfium.PdfiumError:
         raise Unavailable("the file could not be opened again") from None
     send(out, {"ready": True})
-    for command in sys.stdin:
-        _allow_time(float(order["page_cpu_s"]))
-        number = int(command)
+    seconds = float(order["page_cpu_s"])
+    numbers = _ordered()
+    while True:
+        number = numbers.get()
+        _allow_time(seconds + _GRACE_S)
         try:
             image, width, height = _drawn(pdf, number)
+            send(out, {"page": number, **reader.read(image, width, height, seconds)})
         except (pdfium.PdfiumError, ValueError):
             send(out, {"page": number, "note": "the page could not be drawn for recognition"})
-            continue
-        send(out, {"page": number, **reader.read(image, width, height)})
+        except OutOfTime:
+            limit = f"more than {seconds:g} s of processor time; setting ocr_page_s"
+            send(out, {"page": number, "note": f"could not be recognised in time ({limit})"})
+
+
+def _ordered() -> queue.Queue[int]:
+    """The numbers of pages that come; when none can come any more, because the parent has ended, so does this."""
+    numbers: queue.Queue[int] = queue.Queue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            numbers.put(int(line))
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    return numbers
 
 
 def _allow_time(seconds: float) -> None:
-    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used + seconds), resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(_used() + seconds), resource.RLIM_INFINITY))
+
+
+def _used() -> float:
+    """Processor seconds of this process so far."""
+    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
 
 
 def _drawn(pdf: Any, number: int) -> tuple[Any, float, float]:
@@ -112,9 +141,26 @@ class PageReader:
     def __init__(self, threads: int) -> None:
         """Load the models. Raises Unavailable if the package or its models are not installed."""
         self._engine = _engine(threads)
+        self._until = math.inf
+        recogniser = self._engine._load_rec_model()
+        recogniser.session = self._in_time(recogniser.session)
 
-    def read(self, image: Any, width: float, height: float) -> dict[str, Any]:
-        """Lines with boxes on the page as displayed (`width` × `height` points), confidence, turns, note."""
+    def _in_time(self, recognise: Any) -> Any:
+        """`recognise`, which is called for a few lines at a time, as long as there is time."""
+
+        def batch(images: Any) -> Any:
+            if _used() > self._until:
+                raise OutOfTime
+            return recognise(images)
+
+        return batch
+
+    def read(self, image: Any, width: float, height: float, seconds: float = math.inf) -> dict[str, Any]:
+        """Lines with boxes on the page as displayed (`width` × `height` points), confidence, turns, note.
+
+        Raises OutOfTime if it takes more than so many seconds of processor time.
+        """
+        self._until = _used() + seconds
         quarter, found = self._upright(image)
         sure = [one for one in found if one.score >= _UNSURE_LINE]
         weight = sum(len(one.text) for one in sure)
@@ -138,6 +184,15 @@ class PageReader:
         found = self._find(image)
         if not found or (_score(found) >= _SURE and not _lies(found)):
             return 0, found
+        try:
+            best = self._turned_best(image, found)
+            return (best, self._find(_turn(image, best))) if best else (0, found)
+        except OutOfTime:
+            return 0, found
+        finally:
+            self._engine.update_params(use_det=True, use_rec=True)
+
+    def _turned_best(self, image: Any, found: list[_Found]) -> int:
         best, best_score = 0, -1.0 if _lies(found) else _score(found)
         for quarter in (1, 3, 2) if _lies(found) else (2, 1, 3):
             score = self._glance(_turn(image, quarter))
@@ -145,7 +200,7 @@ class PageReader:
                 best, best_score = quarter, score
             if score >= 0.93:
                 break
-        return (best, self._find(_turn(image, best))) if best else (0, found)
+        return best
 
     def _find(self, image: Any) -> list[_Found]:
         result = self._engine(image)

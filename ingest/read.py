@@ -28,7 +28,7 @@ class ReadLimits:
     ocr: OcrWhen = "auto"
     ocr_workers: int = 0
     """Recognising processes; 0: one for each core."""
-    ocr_page_s: float = 60.0
+    ocr_page_s: float = 45.0
     ocr_memory_bytes: int = 4096 << 20
 
     @classmethod

@@ -154,7 +154,9 @@ class Settings(BaseSettings):
         "'always' (every page, in place of its text).",
     )
     ocr_workers: int = Field(0, ge=0, description="Recognising processes; 0 = one for each core.")
-    ocr_page_s: float = Field(60.0, gt=0, description="CPU seconds that recognising one page may take.")
+    ocr_page_s: float = Field(
+        45.0, gt=0, description="CPU seconds that recognising one page may take; then it is left out, and said so."
+    )
     ocr_memory_mb: int = Field(4096, ge=1024, description="Address space of a recognising process.")
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import pypdfium2 as pdfium
 import pytest
 
 from ingest import ocr
+from ingest.frames import Frames
 from ingest.garbled import garbled
 from ingest.ocr import RecognisedPage, recognise
 from ingest.read import ReadLimits, read
@@ -175,10 +177,38 @@ def test_a_recogniser_that_fails_costs_its_page_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
 ) -> None:
     child_that(monkeypatch, code)
-    pages = list(recognise(tmp_path, [4], replace(LIMITS, ocr_page_s=0.25)))
+    pages = list(recognise(tmp_path, [4], replace(LIMITS, ocr_page_s=0.25 if "longer" in told else 30)))
     assert [page.number for page in pages] == [4]
     assert told in pages[0].note
     assert pages[0].lines == ()
+
+
+def test_a_page_that_takes_too_long_says_so_and_the_next_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of hostile ink must neither hold a book up for hours nor vanish from it without a word."""
+    monkeypatch.setattr(ocr, "_WALL", 12_000.0)  # so that processor time decides
+    path = tmp_path / "slow.pdf"
+    path.write_bytes(joined(scan(PRINTED), scan(PRINTED), scan(PRINTED), scan(PRINTED)))
+    slow = list(recognise(path, [1, 2, 3, 4], replace(LIMITS, ocr_page_s=0.01, ocr_workers=1)))
+    assert [page.note for page in slow] == [
+        "could not be recognised in time (more than 0.01 s of processor time; setting ocr_page_s)"
+    ] * 4
+    assert not any(page.lines for page in slow)
+
+
+def test_a_recogniser_ends_with_its_parent(tmp_path: Path) -> None:
+    """Otherwise each killed worker would leave processes behind that work on for nobody."""
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(scan(PRINTED))
+    order = {"path": str(path), "threads": 1, "memory_bytes": LIMITS.ocr_memory_bytes, "page_cpu_s": 45}
+    child = subprocess.Popen(
+        ocr.command("ingest.ocr_child", order), stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ocr.surroundings()
+    )
+    assert child.stdout is not None
+    assert Frames(child.stdout.fileno()).read(120) == {"ready": True}
+    child.communicate(b"1\n" * 500, timeout=30)  # minutes of work, and then nobody at the other end
+    assert child.returncode == 0
 
 
 def test_pages_come_in_order_and_recognition_is_given_up_after_three_failures(

@@ -42,6 +42,8 @@ Action = Literal[
     "reviewed",
     "exported",
     "trained",
+    "evaluated",
+    "compared",
     "promoted",
     "rolled back",
     "backed up",

@@ -16,10 +16,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     false,
 )
 
-HEAD = "0012"
+HEAD = "0013"
 """Revision of the newest migration: what this code reads and writes."""
 
 metadata = MetaData()
@@ -410,4 +411,25 @@ promotions = Table(
     Column("reason", Text, nullable=False),
     Column("actor", String, nullable=False),
     Column("at", String, nullable=False),
+)
+
+evaluation_answers = Table(
+    "evaluation_answers",
+    metadata,
+    Column("evaluation", String, primary_key=True),
+    Column("body", LargeBinary, nullable=False),  # compressed JSON of train.blind.Said by question and engine
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("first", String, nullable=False),  # name@hash of an engine, the lesser of the two in order
+    Column("second", String, nullable=False),
+    Column("dataset", String, nullable=False),
+    Column("question", String, nullable=False),
+    Column("voter", String, nullable=False),
+    Column("verdict", String, nullable=False),  # first, second, same, neither
+    Column("at", String, nullable=False),
+    UniqueConstraint("first", "second", "dataset", "question", "voter"),
 )

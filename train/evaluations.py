@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,8 @@ from kb.quoting import ENGINE
 from kb.schema import evaluations
 from kb.serving import load_promoted, load_tuned
 from kb.store import Store
-from train import datasets, model_folders
+from train import blind, datasets, model_folders
+from train.blind import Answers, Question, engine_key
 from train.examination import Asked, asked_of, harmful_questions, own_questions
 from train.gate import Margins, decide, refusal, verdict_json
 from train.leaks import find_leaks
@@ -53,6 +54,8 @@ class Evaluation:
     at: str = ""
     id: str = ""
     number: int = 0
+    answers: Answers = field(default_factory=Answers, repr=False)
+    """What the engines said, while it is new; train.blind keeps it."""
 
     @property
     def serving(self) -> tuple[str, str]:
@@ -77,6 +80,7 @@ class Evaluations:
             number = int(inserted.inserted_primary_key[0])
             found = f"evaluation-{number}"
             connection.execute(sa.update(evaluations).where(evaluations.c.number == number).values(id=found))
+            blind.keep(connection, found, new.answers)
         return self.get(found)
 
     def get(self, key: str) -> Evaluation:
@@ -172,7 +176,26 @@ def evaluate(
         "margins": asdict(Margins.of(settings)),
         "examples": _examples(questions, candidate, serving),
     }
-    return Evaluation(name, model.hash, f"{found.name}/{found.version}", verdict.passed, report)
+    engines = [
+        (engine_key(name, model.hash), candidate),
+        (engine_key(serving.name, current.hash), serving),
+        *([(engine_key(before.name, str(dict(model.lineage["base"]).get("hash", ""))), before)] if before else []),
+    ]
+    answers = _answers([*questions, *harmful], len(questions) - len(own), engines)
+    return Evaluation(name, model.hash, f"{found.name}/{found.version}", verdict.passed, report, answers=answers)
+
+
+def _answers(asked: Sequence[Asked], tests: int, engines: Sequence[tuple[str, Scores]]) -> Answers:
+    """What every engine said: first the `tests` questions of the dataset, then the owner's, then the harmful ones."""
+
+    def kind(at: int, one: Asked) -> blind.QuestionSet:
+        return "harmful" if one.row.source == "harmful" else "test" if at < tests else "own"
+
+    questions = [
+        Question(one.row.id, one.row.question, kind(at, one), tuple(one.row.answers)) for at, one in enumerate(asked)
+    ]
+    told = {engine: {key: blind.said(given) for key, given in scores.answers.items()} for engine, scores in engines}
+    return Answers(tuple(questions), told)
 
 
 def _candidate(base: KnowledgeBase, name: str, model: LocalModel) -> Candidate:
@@ -213,8 +236,8 @@ def _examples(questions: Sequence[Asked], candidate: Scores, serving: Scores) ->
         {
             "question": asked.row.question,
             "right": list(asked.row.answers),
-            "candidate": candidate.answers[asked.row.id],
-            "serving": serving.answers[asked.row.id],
+            "candidate": candidate.answers[asked.row.id].text,
+            "serving": serving.answers[asked.row.id].text,
         }
         for asked in chosen
     ]

@@ -54,7 +54,7 @@ class Scores:
 
     name: str
     values: dict[str, dict[str, float]] = field(default_factory=lambda: {metric: {} for metric in METRICS})
-    answers: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
     seconds: float = 0.0
     characters: int = 0
     perplexity: float | None = None
@@ -99,7 +99,7 @@ def _ask(candidate: Candidate, asked: Asked) -> tuple[Asked, Answer]:
 
 def _note(found: Scores, asked: Asked, given: Answer) -> None:
     key, row = asked.row.id, asked.row
-    found.answers[key] = given.text
+    found.answers[key] = given
     found.characters += len(given.text)
     found.failures += given.engine.endswith("(model failed)")
     if row.source == "harmful":

@@ -21,6 +21,7 @@ def register(models: typer.Typer) -> None:
     """Mount the verbs on the group `models`."""
     models.command("list")(list_models)
     models.command("evaluate")(evaluate)
+    models.command("votes")(votes)
     models.command("promote")(promote)
     models.command("rollback")(rollback)
 
@@ -117,6 +118,35 @@ def say_evaluation(output: Output, found: Evaluation) -> None:
 
 def _cell(value: Any) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def votes(as_json: Json = False, home: Home = None) -> None:
+    """What people's blind votes on pairs of answers come to (they vote in the app); which engines can be compared."""
+    from dataclasses import asdict
+
+    from kb.access import SINGLE
+
+    with verb(as_json) as output, open_store(home) as store:
+        from train.blind import Blind, name_of
+
+        blind = Blind(store)
+        contenders, tallies = blind.contenders(SINGLE), blind.tallies(SINGLE)
+        output.result = {
+            "tallies": [asdict(one) for one in tallies],
+            "contenders": [{"name": one.name, **asdict(one)} for one in contenders],
+        }
+        for one in tallies:
+            output.say(f"{name_of(one.first)} : {name_of(one.second)}  over {one.dataset}")
+            output.say(f"  better {one.first_better} : {one.second_better}, same {one.same}, both bad {one.neither}")
+            told = f"{one.votes} votes on {one.questions} questions by {one.voters}"
+            output.say(
+                f"  preference {one.preference:+.2f} [{one.low:+.2f}, {one.high:+.2f}], p = {one.p:.3f} ({told})"
+            )
+        for known in contenders:
+            asked = ", ".join(f"{n} {kind}" for kind, n in known.questions.items())
+            output.say(f"can be compared: {known.name} over {known.dataset} ({asked})")
+        if not contenders:
+            output.say("No answers are kept to compare. `vademecum models evaluate` keeps them.")
 
 
 def promote(

@@ -19,6 +19,9 @@ from kb.settings import Settings
 from kb.types import Language
 from train import evaluations, model_folders
 from train.runs import Runs
+from ui import blind
+from ui.blind import BlindBox, build_blind, wire_blind
+from ui.blind_view import Bout
 from ui.events import CLICKS, QUICK, act_of, fields_of
 from ui.i18n import language_of, say
 from ui.markup import act_button, done, refused
@@ -40,13 +43,14 @@ class ModelsTab:
     models: gr.HTML
     runs_box: gr.Accordion
     runs: gr.HTML
+    blind: BlindBox
     opened: gr.State
     """Whether the tab was looked at: until then nothing of it is drawn."""
 
     @property
     def all(self) -> list[Any]:
         """Every component that `drawn` updates."""
-        return [self.refresh, self.told, self.models, self.runs_box, self.runs, self.opened]
+        return [self.refresh, self.told, self.models, self.runs_box, self.runs, *self.blind.all, self.opened]
 
 
 def build_models() -> ModelsTab:
@@ -57,16 +61,17 @@ def build_models() -> ModelsTab:
         refresh = gr.HTML(elem_id="vm-models-refresh", **clicked)
         told = gr.HTML(elem_id="vm-models-told", js_on_load="", apply_default_css=False)
         models = gr.HTML(elem_id="vm-models-list", **clicked)
+        compared = build_blind()
         with gr.Accordion(open=True, elem_classes="vm-fold") as runs_box:
             runs = gr.HTML(elem_id="vm-runs", **clicked)
-    return ModelsTab(refresh, told, models, runs_box, runs, opened)
+    return ModelsTab(refresh, told, models, runs_box, runs, compared, opened)
 
 
-def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") -> Update:
+def drawn(tab: ModelsTab, service: Service, bout: Bout, language: Language, told: str = "") -> Update:
     """The tab for those who may train; nothing of it for others."""
     me = present()
     if not me.may(Permission.TRAIN):
-        return {tab.opened: False}
+        return {tab.opened: False, **blind.drawn(tab.blind, service, bout, language)}
     store = service.kb.store
     runs = Runs(store)
     found = [(run, runs.metrics(run, most=_POINTS)) for run in runs.runs(limit=_RUNS)]
@@ -87,6 +92,7 @@ def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") 
         ),
         tab.runs_box: gr.update(label=say(language, "runs_title", n=len(found))),
         tab.runs: runs_view(found, may_train=True, language=language),
+        **blind.drawn(tab.blind, service, bout, language),
         tab.opened: True,
     }
 
@@ -94,7 +100,7 @@ def drawn(tab: ModelsTab, service: Service, language: Language, told: str = "") 
 def wire_models(tab: ModelsTab, service: Service, language: gr.Radio) -> None:
     """Connect the tab's events."""
 
-    def acted(speak: str, event: gr.EventData) -> Update:
+    def acted(bout: Bout, speak: str, event: gr.EventData) -> Update:
         """A promotion, a rollback, a run to stop, or only a fresh look."""
         spoken, (verb, key) = language_of(speak), act_of(event, _CHARS)
         reason = str(fields_of(event).get(f"{verb}:{key}" if key else verb, ""))[:_CHARS]  # as ui.models_view names it
@@ -102,10 +108,11 @@ def wire_models(tab: ModelsTab, service: Service, language: gr.Radio) -> None:
             told = _told(service, verb, key, reason, spoken)
         except KBError as error:
             told = refused(error)
-        return drawn(tab, service, spoken, told)
+        return drawn(tab, service, bout, spoken, told)
 
     for part in (tab.refresh, tab.models, tab.runs):
-        part.click(acted, [language], tab.all, **QUICK)
+        part.click(acted, [tab.blind.bout, language], tab.all, **QUICK)
+    wire_blind(tab.blind, service, language)
 
 
 def _told(service: Service, verb: str, key: str, reason: str, language: Language) -> str:

@@ -17,6 +17,7 @@ from kb.service import Service
 from kb.types import Language
 from ui import ask, document, library, models, review, scope
 from ui.adding import Adding
+from ui.blind_view import Bout
 from ui.events import QUICK
 from ui.i18n import LANGUAGES, language_of, say, viewer_texts
 from ui.library_view import Listing
@@ -70,6 +71,7 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             listing: Listing,
             queue: Queue,
             models_opened: bool,
+            bout: Bout,
             *narrow: object,
         ) -> dict[Any, Any]:
             spoken, who = language_of(chosen), present()
@@ -88,13 +90,13 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
                 review_item: gr.update(label=say(spoken, "review"), visible=who.may(Permission.REVIEW)),
                 **(review.drawn(review_tab, service, queue, spoken) if queue.opened else {}),
                 models_item: gr.update(label=say(spoken, "models"), visible=who.may(Permission.TRAIN)),
-                **(models.drawn(models_tab, service, spoken) if models_opened else {}),
+                **(models.drawn(models_tab, service, bout, spoken) if models_opened else {}),
             }
 
         labelled: list[Any] = [language, brand, me, ask_item, library_item, *ask_tab.labelled, *library_tab.all]
         labelled += [review_item, *review_tab.all, models_item, *models_tab.all]
         inputs: list[Any] = [language, ask_tab.exchanges, library_tab.chosen, library_tab.listing, review_tab.queue]
-        inputs += [models_tab.opened, *ask_tab.scope.inputs]
+        inputs += [models_tab.opened, models_tab.blind.bout, *ask_tab.scope.inputs]
         blocks.load(relabel, inputs, labelled, js=_FIRST_LANGUAGE, **QUICK)
         language.input(relabel, inputs, labelled, js=_CHOSEN_LANGUAGE, **QUICK)
         # Only the welcome: a redrawn conversation that comes late would wipe the answer to a question asked meanwhile.
@@ -120,7 +122,10 @@ def build_page(service: Service, adding: Adding) -> gr.Blocks:
             **QUICK,
         )
         models_item.select(
-            lambda chosen: models.drawn(models_tab, service, language_of(chosen)), [language], models_tab.all, **QUICK
+            lambda bout, chosen: models.drawn(models_tab, service, bout, language_of(chosen)),
+            [models_tab.blind.bout, language],
+            models_tab.all,
+            **QUICK,
         )
 
         def asking_about(

@@ -32,6 +32,7 @@ from train.prepare import Ready, Sft, counts, describe, encoded, prepare_sft, re
 from train.recipe import Recipe
 from train.runs import RESUMABLE, Run, Runs
 from train.templates import encode, encode_text
+from train.under_way import under_way
 
 if TYPE_CHECKING:
     from kb.knowledge_base import KnowledgeBase
@@ -320,8 +321,8 @@ def run_loop(
         start = loop.start(dataset)
         read = loop.carried_out(store, loop.pretrain(store, dataset, start))
         tuned = loop.carried_out(store, loop.tune(store, dataset, read))
-    with opened(False) as base:
-        found = evaluations.evaluate(base, tuned.name, most=plan.questions, progress=_asked(told))
+    with open_store() as store, opened(False) as base, under_way(store, tuned, _asked(told)) as asking:
+        found = evaluations.evaluate(base, tuned.name, most=plan.questions, progress=asking)
     with open_store() as store:
         kept = evaluations.Evaluations(store).add(found, SINGLE)
         promoted = ""

@@ -78,10 +78,13 @@ def measure(
     every = [*questions, *harmful]
     started = time.monotonic()
     with ThreadPoolExecutor(max(1, candidate.at_once)) as pool:
-        for done, (asked, given) in enumerate(pool.map(lambda one: _ask(candidate, one), every), start=1):
-            _note(found, asked, given)
-            if progress:
-                progress(candidate.name, done, len(every))
+        try:
+            for done, (asked, given) in enumerate(pool.map(lambda one: _ask(candidate, one), every), start=1):
+                _note(found, asked, given)
+                if progress:
+                    progress(candidate.name, done, len(every))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # when it was stopped: the questions still to come
     found.seconds = time.monotonic() - started
     found.perplexity = _perplexity(candidate.model, questions)
     return found

@@ -74,24 +74,24 @@ def evaluate(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """Measure a model against its base and against what answers now, and ask the gate; changes nothing."""
+    """Measure a model against its base and against what answers now, and ask the gate. `train cancel` stops it."""
     from kb.access import SINGLE
 
     with verb(as_json) as output:
         from kb.evaluate_answers import read_answer_rows
-        from train import evaluations, model_report
+        from train import evaluations, model_folders, model_report
+        from train.under_way import under_way
 
         line = ProgressLine()
         own = read_answer_rows(questions) if questions else []
-        with opened(home) as base:
-            found = evaluations.evaluate(
-                base,
-                model,
-                dataset=dataset,
-                own=own,
-                most=limit,
-                progress=lambda engine, done, total: line.show(f"{engine}: question {done} of {total}"),
-            )
+
+        def show(engine: str, done: int, total: int) -> None:
+            line.show(f"{engine}: question {done} of {total}")
+
+        with open_store(home, write=True) as store:
+            found_model = model_folders.model(store.home, model)
+            with opened(home) as base, under_way(store, found_model, show) as asking:
+                found = evaluations.evaluate(base, model, dataset=dataset, own=own, most=limit, progress=asking)
         line.close()
         with open_store(home, write=True) as store:
             kept = evaluations.Evaluations(store).add(found, SINGLE)

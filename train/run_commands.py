@@ -44,7 +44,7 @@ def list_runs(
     as_json: Json = False,
     home: Home = None,
 ) -> None:
-    """List the training runs, newest first, or show one."""
+    """List the training runs and the evaluations, newest first, or show one."""
     from train.runs import Runs
 
     with verb(as_json) as output, open_store(home) as store:
@@ -66,7 +66,7 @@ def list_runs(
 
 
 def cancel(key: RunKey, as_json: Json = False, home: Home = None) -> None:
-    """Stop a run: it writes a checkpoint at its next report, from which it can be resumed."""
+    """Stop a run at its next report: training writes a checkpoint to resume from; of an evaluation nothing is kept."""
     from train.runs import Runs
 
     with verb(as_json) as output, open_store(home, write=True) as store:

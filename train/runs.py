@@ -1,4 +1,4 @@
-"""The registry of training runs: a row for each, from the moment its data is ready to the model it made.
+"""The registry of training runs (and of evaluations under way): a row for each, from its data to the model it made.
 
 A run trains in processes of its own and may take days, so it never holds the home's lock: every method here is one
 short transaction, safe beside the app. Curves are files of the run's folder (metrics.jsonl); the row keeps the newest
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
@@ -25,7 +25,9 @@ from kb.jobs import boot_id, is_alive
 from kb.schema import runs
 from kb.store import Store
 
-RunKind = Literal["pretrain", "sft", "embedder"]
+RunKind = Literal["pretrain", "sft", "embedder", "evaluate"]
+EVALUATE: Final = "evaluate"
+"""The kind of a run that trains nothing: a model is being evaluated (train.under_way)."""
 RunState = Literal["queued", "running", "done", "cancelled", "failed", "interrupted"]
 METRICS = "metrics.jsonl"
 LOG = "log.txt"
@@ -129,7 +131,7 @@ class Runs:
             named = {"id": run_id, "folder": f"runs/{run_id}", "name": run.name or run_id}
             connection.execute(sa.update(runs).where(runs.c.number == number).values(named))
             detail = {"kind": run.kind, "dataset": run.dataset_version, "model": run.name or run_id}
-            audit.append(connection, principal, "trained", run_id, **detail)
+            audit.append(connection, principal, "evaluated" if run.kind == EVALUATE else "trained", run_id, **detail)
         folder = self._store.home / "runs" / run_id
         folder.mkdir(parents=True, exist_ok=True)
         return self.run(run_id)
@@ -180,6 +182,12 @@ class Runs:
             )
             return str(connection.execute(sa.select(runs.c.wanted).where(runs.c.id == run_id)).scalar_one())
 
+    def report_question(self, run_id: str, engine: str, done: int, total: int) -> str:
+        """Note which question an evaluation has put to which engine; returns what is wanted of it: '' or 'cancel'."""
+        with self._store.writing() as connection:
+            _set(connection, run_id, step=done, steps=total, facts=json.dumps({"engine": engine}))
+        return self.wanted(run_id)
+
     def wanted(self, run_id: str) -> str:
         """What is wanted of the run: '' or 'cancel'."""
         with self._store.reading() as connection:
@@ -204,7 +212,7 @@ class Runs:
     # -- for those who look on -------------------------------------------------------------------------------------
 
     def cancel(self, key: str) -> Run:
-        """Ask a run to stop: it writes a checkpoint at its next report and can be resumed. Raises UsageError."""
+        """Ask a run to stop at its next report; training writes a checkpoint and can be resumed. Raises UsageError."""
         run = self.run(key)
         if not run.unfinished:
             raise UsageError(f"Run {run.id} is {run.state} and cannot be cancelled.")
@@ -228,7 +236,8 @@ class Runs:
         if values["state"] == "running" and (values["boot"] != boot_id() or not is_alive(values["pid"])):
             values["state"] = "interrupted"
             values["left_s"] = None
-            values["reason"] = "its process ended without a word; resume it from its last checkpoint"
+            then = "evaluate it again" if values["kind"] == EVALUATE else "resume it from its last checkpoint"
+            values["reason"] = f"its process ended without a word; {then}"
         return Run(**values)
 
 

@@ -87,11 +87,14 @@ def resume(key: RunKey, detach: options.Detach = False, as_json: Json = False, h
     """Go on with a run that was stopped, failed or killed, from its last whole checkpoint."""
     with verb(as_json) as output, open_store(home, write=True) as store:
         quiet()
+        from kb.errors import UsageError
         from train.checkpoints import newest_complete
-        from train.runs import Runs
+        from train.runs import EVALUATE, Runs
 
         runs = Runs(store)
         run = runs.run(key)
+        if run.kind == EVALUATE:
+            raise UsageError(f"{run.id} is an evaluation. Begin it anew: `vademecum models evaluate {run.name}`.")
         last = newest_complete(run.folder)
         output.say(f"Run {run.id} goes on from {last.name}." if last else f"Run {run.id} begins: no checkpoint yet.")
         start(output, runs, run, store.home, detach=detach)

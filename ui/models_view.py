@@ -9,7 +9,7 @@ from kb.types import Language
 from train.evaluations import Evaluation
 from train.measure import METRICS
 from train.model_folders import Model
-from train.runs import Run
+from train.runs import EVALUATE, Run
 from ui.i18n import say
 from ui.markup import act_button, safe, with_commands
 
@@ -99,7 +99,11 @@ def runs_view(runs: Sequence[tuple[Run, Sequence[Mapping[str, Any]]]], *, may_tr
 
 def _run(run: Run, points: Sequence[Mapping[str, Any]], may_train: bool, language: Language) -> str:
     state = safe(say(language, f"run_state_{run.state}"))
-    figures = [say(language, "run_step", step=f"{run.step:,}", steps=f"{run.steps:,}")]
+    where = {"step": f"{run.step:,}", "steps": f"{run.steps:,}"}
+    if run.kind == EVALUATE:
+        figures = [say(language, "run_question", engine=str(run.facts.get("engine", "")), **where)]
+    else:
+        figures = [say(language, "run_step", **where)]
     if run.loss is not None:
         figures.append(say(language, "run_loss", loss=f"{run.loss:.3f}"))
         figures.append(say(language, "run_rate", rate=f"{run.learning_rate:.1e}"))

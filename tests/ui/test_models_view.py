@@ -79,3 +79,15 @@ def test_a_run_shows_its_curve_figures_and_log(tmp_path: Path) -> None:
     assert HOSTILE not in shown
     assert f"epoch 1 {safe(HOSTILE)}" in shown
     assert curve(points[:1], "en") == ""
+
+
+def test_an_evaluation_under_way_is_shown_with_a_stop_button() -> None:
+    """Lost: an evaluation that was started on the wrong model can only be killed by whoever has a shell."""
+    run = Run(
+        "evaluate", "tuned", "tuned", "", "drugs", "1", "", {}, 0, "code", {}, facts={"engine": HOSTILE},
+        id="evaluate-1", state="running", step=20, steps=424,
+    )  # fmt: skip
+    shown = runs_view([(run, [])], may_train=True, language="en")
+    assert f"{safe(HOSTILE)}: question 20 of 424" in shown
+    assert 'data-act="cancel:evaluate-1"' in shown
+    assert "<polyline" not in shown

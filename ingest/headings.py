@@ -272,7 +272,7 @@ def _right_edge(lines: Sequence[FlatLine], i: int) -> float:
 def _could_be(line: FlatLine, stands_out: bool) -> bool:
     """Short, with letters, and not reading like a sentence."""
     text = line.text.strip()
-    width = sum(2 if c > "\u2e80" else 1 for c in text)
+    width = width_of(text)
     if len(text) < 2 or width > 90 or not _LETTERS.search(text) or not _balanced(text):
         return False
     if _ZH_NUMBERED.match(text) and len(text) <= 24 and text[-1] == "。":
@@ -280,6 +280,11 @@ def _could_be(line: FlatLine, stands_out: bool) -> bool:
     if _SENTENCE_END.search(text) and not (stands_out and text[-1] in ":：?？"):
         return False
     return "。" not in text and not (len(text) > 20 and re.search("[，；]", text))
+
+
+def width_of(text: str) -> int:
+    """Its width in Latin letters; a Chinese character takes two."""
+    return len(text) if text.isascii() else sum(2 if c > "\u2e80" else 1 for c in text)
 
 
 def _balanced(text: str) -> bool:
@@ -335,7 +340,7 @@ def _wraps(lines: Sequence[FlatLine], i: int) -> bool:
     if _capitals(line.text) and _capitals(lines[i + 1].text):
         return False  # a long title in capitals goes on in capitals
     size = max(line.size, 6)
-    wide = sum(2 if c > "\u2e80" else 1 for c in line.text) >= 30  # narrower than any column: it cannot be full
+    wide = width_of(line.text) >= 30  # narrower than any column: it cannot be full
     if wide and line.box[2] > _right_edge(lines, i) - 2.5 * size:
         return True
     following = lines[i + 1]

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from dataclasses import replace
 from itertools import islice, pairwise
 
 from ingest.asides import is_marked
 from ingest.document_lines import DocumentLines, FlatLine
-from ingest.headings import Heading, find_contents, find_headings
+from ingest.headings import Heading, find_contents, find_headings, width_of
 from ingest.layout import runs_down, turned
 from kb.types import DocumentKind, OutlineEntry, Page
 
@@ -90,7 +89,7 @@ def _comparable(lines: Sequence[FlatLine], dropped: Set[int]) -> Iterator[FlatLi
         if i in dropped:
             continue
         if wanted and given and bool(_IDEOGRAPH.search(line.text)) == (less is chinese):
-            line = replace(line, size=line.size * wanted / given)
+            line = line._replace(size=line.size * wanted / given)
         yield line
 
 
@@ -135,13 +134,9 @@ def paragraph_breaks(lines: Sequence[FlatLine], kind: DocumentKind) -> list[bool
     return [True, *(_breaks_layout(before, line, pitch, right) for (before, line), right in steps)][: len(lines)]
 
 
-def _width(text: str) -> int:
-    return sum(2 if c > "\u2e80" else 1 for c in text)
-
-
 def _wrap_width(lines: Sequence[FlatLine]) -> int:
     """At which width a text file's lines are wrapped; 0 if each line is a paragraph."""
-    widths = sorted(_width(line.text) for line in lines if line.text.strip())
+    widths = sorted(width_of(line.text) for line in lines if line.text.strip())
     if not widths:
         return 0
     widest = widths[len(widths) * 95 // 100]
@@ -159,7 +154,7 @@ def _breaks_text(before: FlatLine, line: FlatLine, wrap: int) -> bool:
         or line.text.startswith(("#", "|", ">", "```", "    "))
     ):
         return True
-    return _width(before.text) < 0.75 * wrap
+    return width_of(before.text) < 0.75 * wrap
 
 
 def _pitch(lines: Sequence[FlatLine]) -> float:

@@ -35,6 +35,7 @@ _MOSTLY_IMAGE = 0.5  # the same for a page with a few letters, a stamp or a page
 _FEW = 120
 _LETTERS_DRAWN = 40  # paths on a page without text, from which on they may be its letters
 _TAIL_S = 8.0  # how long pypdf may look for what pdfium does not tell, once all pages are here
+_ROLES: dict[str, LineRole] = {"head": "head", "row": "row", "note": "note"}
 _ABORTS = {signal.SIGABRT, signal.SIGTRAP, signal.SIGILL, signal.SIGBUS}
 
 
@@ -287,8 +288,7 @@ def _tail(tail: dict[str, Any]) -> Tail:
 
 
 def _role(role: Any) -> LineRole:
-    roles: tuple[LineRole, ...] = ("head", "row", "note")
-    return next((known for known in roles if role == known), "text")
+    return _ROLES.get(role, "text") if isinstance(role, str) else "text"
 
 
 def _box(box: Any) -> Box | None:

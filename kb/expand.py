@@ -23,7 +23,9 @@ _TITLE_BREAK = " › "
 _NAME_LINE = re.compile(r"^(?:别名|又名|曾用名|商品名|通用名|英文名)[:：](.+)$", re.MULTILINE)
 _BREAK = re.compile(r"\s*[;；、，,]\s*")
 _BRACKETED = re.compile(rf"([{_CJK}]{{2,12}})\s?[（(]([A-Za-z][A-Za-z0-9αβγ ,，;；'-]{{1,80}})[)）]")
-_ABBREVIATED = re.compile(r"((?:[A-Za-z][A-Za-z-]*\s+){1,8})\(([A-Z][A-Za-z0-9-]{1,9})\)")
+_SHORT = re.compile(r"\(([A-Z][A-Za-z0-9-]{1,9})\)")
+_WORDS_BEFORE = re.compile(r"(?:[A-Za-z][A-Za-z-]*\s+){1,8}$")
+_FARTHEST = 300  # characters that the words before an abbreviation may take
 _WORDS = re.compile(r"[a-z0-9]+(?:[.'-][a-z0-9]+)*")
 _LONGEST = 16
 
@@ -62,8 +64,13 @@ def _from_record(chunk: Chunk) -> Iterator[tuple[str, str]]:
 
 
 def _abbreviations(text: str) -> Iterator[tuple[str, str]]:
-    for before, short in _ABBREVIATED.findall(text):
-        full = _long_form(before.split(), short)
+    end = 0
+    for found in _SHORT.finditer(text):
+        before = _WORDS_BEFORE.search(text[max(end, found.start() - _FARTHEST) : found.start()])
+        if before is None:
+            continue
+        end, short = found.end(), found[1]
+        full = _long_form(before.group().split(), short)
         if full:
             yield full, short
 

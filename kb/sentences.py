@@ -28,6 +28,7 @@ _CLOSERS = "\"'”’」』）)]】》〉"
 _WORD_BEFORE = re.compile(r"[A-Za-z][A-Za-z.]*$")
 _LIST_NUMBER = re.compile(r"(?:^|\n|[。；;：:])[ \t]*[(（]?(?:\d{1,3}(?:\.\d{1,3})*|[A-Za-z]|[ivxIVX]{1,5})[)）]?$")
 _NEXT_BEGINS = re.compile(r"[ \t]*(?:[\"'“‘「『(（\[【•●▪·–—-]*[ \t]*(?:[A-Z0-9]|[^\x00-\x7f])|$)")
+_LONGEST_WORD = 100  # what stands before a full stop is looked at no further back
 _GOES_ON = re.compile(r"[ \t]*[a-z]")
 _ENDS_LINE = re.compile(r"[。！？!?.:：;；|]\s*$")
 _CLAUSE = re.compile(r"[；;]\s*|(?<=[,，])\s*")
@@ -91,7 +92,7 @@ def _ends_sentence(text: str, begin: int, dot: int, after: int, end: int) -> boo
     before = text[begin:dot]
     if _LIST_NUMBER.search(before):
         return False
-    word = _WORD_BEFORE.search(before)
+    word = _WORD_BEFORE.search(before[-_LONGEST_WORD:])
     if word is None:
         return True
     last = word.group().lower()
@@ -109,7 +110,7 @@ def _is_initial(text: str, dot: int, after: int) -> bool:
     following = re.match(r"\s+([A-Za-z][\w-]*)", text[after:])
     if following is None:
         return False
-    before = re.search(r"([A-Za-z]+)\s+[A-Z]$", text[:dot])
+    before = re.search(r"([A-Za-z]+)\s+[A-Z]$", text[max(0, dot - _LONGEST_WORD) : dot])
     names_a_kind = before is not None and before.group(1).lower() in {"vitamin", "hepatitis", "type", "group", "class"}
     return not names_a_kind
 

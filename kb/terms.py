@@ -13,7 +13,7 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kb.types import Chunk, Language
@@ -48,6 +48,8 @@ def storable(text: str) -> str:
 
 def language_of(text: str) -> Language:
     """'zh' if at least a fifth of the letters are Chinese, else 'en'. A Chinese drug label quotes much English."""
+    if text.isascii():
+        return "en"
     chinese = len(_IS_CJK.findall(text))
     letters = sum(character.isalpha() for character in text)
     return "zh" if chinese and chinese * 5 >= letters else "en"
@@ -89,6 +91,9 @@ class Terms:
         terms: list[str] = []
         english: list[str] = []
         for run in _RUNS.findall(unicodedata.normalize("NFKC", _TRADE.sub(" ", text)).lower()):
+            if run.isascii():
+                english += _english(run)
+                continue
             for part in _MIXED.findall(run):
                 if _IS_CJK.match(part):
                     terms += self._chinese(part)
@@ -135,9 +140,10 @@ def _folded(word: str) -> str:
     return word
 
 
-def _english(run: str) -> list[str]:
+@lru_cache(maxsize=1 << 15)
+def _english(run: str) -> tuple[str, ...]:
     run = _folded(run.strip(".'-"))
     if not run or run in _STOP:
-        return []
+        return ()
     parts = [part for part in _INNER.split(run) if part and part not in _STOP]
-    return [run, *parts] if len(parts) > 1 else [run]
+    return (run, *parts) if len(parts) > 1 else (run,)

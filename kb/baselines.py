@@ -27,7 +27,8 @@ def best_sentence(similarity: Similarity | None) -> Baseline:
             return _nothing("best sentence")
         texts = [hits[at].chunk.text[a:b] for at, a, b in spans]
         asked = frozenset(terms(question))
-        scores = similarity(question, texts) if similarity else [len(asked & frozenset(terms(text))) for text in texts]
+        shared = [len(asked & frozenset(terms(text))) for text in texts]
+        scores: Sequence[float] = similarity(question, texts).cosines.tolist() if similarity else shared
         return _quoted(hits, *spans[max(range(len(spans)), key=lambda n: scores[n])], "best sentence")
 
     return answer

@@ -1,9 +1,9 @@
 """When to answer, learnt from questions: rows judged in, a logistic fit per kind of evidence, its cut and curve out.
 
-Ridge logistic regression by Newton's method on standardised features; a handful of weights for hundreds of rows, so
-that numpy is enough. The cut is the lowest that keeps false answers at the rate asked for, and is chosen, like all
-figures that are told, on scores of folds that the fit did not see; a row and its twin with the answer taken away share
-a fold.
+Ridge logistic regression by Newton's method on standardised features, or their products; some weights for hundreds of
+rows, so that numpy is enough. The cut is the lowest that keeps false answers at the rate asked for, and is chosen, like
+all figures that are told, on scores of folds that the fit did not see; all rows about one article share a fold, and so
+do a row and its twin with the answer taken away.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 
 from kb.evaluate_answers import AnswerRow
-from kb.evidence import FEATURES, Calibration, Evidence, Fit, likelihood
+from kb.evidence import CURVED, FEATURES, MEANING, Calibration, Evidence, Fit, likelihood, weighed
 
 FEWEST = 40
 """Answerable rows, and unanswerable ones, that a fit needs."""
 FOLDS = 5
 _RIDGE = 1.0
+_RIDGE_CURVED = 10.0
 _STEPS = 50
 _GONE = "#gone"  # kb.evaluate_answers.gold_removed
 
@@ -72,15 +74,16 @@ def calibrate(judged: Sequence[Judged], before: Calibration, embedder: str, *, f
         counts[kind] = (int(y.sum()), int((~y).sum()))
         if min(counts[kind]) < FEWEST:
             continue
-        folds = _folds([one.row.id.removesuffix(_GONE) for one, _ in rows])
+        folds = _folds([_article(one.row) for one, _ in rows])
+        seen = np.array([weighed(values) for values in x])
         scores = np.empty(len(y))
         for fold in range(FOLDS):
             inside = folds == fold
-            weights, bias = fit_logistic(x[~inside], y[~inside])
-            scores[inside] = x[inside] @ weights + bias
+            weights, bias = _fit(x[~inside], y[~inside])
+            scores[inside] = seen[inside] @ weights + bias
         curves[kind] = tuple(curve(scores, y))
         chosen[kind] = choose(curves[kind], false_answers)
-        weights, bias = fit_logistic(x, y)
+        weights, bias = _fit(x, y)
         told = {
             "answerable": float(y.sum()),
             "unanswerable": float((~y).sum()),
@@ -93,20 +96,44 @@ def calibrate(judged: Sequence[Judged], before: Calibration, embedder: str, *, f
     return Result(Calibration(fits, embedder), curves, chosen, counts, undecided)
 
 
-def fit_logistic(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+def _fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights and bias for what is `weighed` of the features."""
+    return fit_logistic(x, y) if x.shape[1] == len(FEATURES) else fit_curved(x, y)
+
+
+def fit_curved(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """As `fit_logistic` for what is `weighed`: products are those of standardised features while they are fitted, so
+    that the ridge holds them down alike, and are told of the features as they are."""
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    spread[spread < 1e-9] = 1.0
+    found, bias = fit_logistic(np.array([weighed(row) for row in (x - mean) / spread]), y, ridge=_RIDGE_CURVED)
+    n = len(CURVED)
+    at = [(*FEATURES, *MEANING).index(name) for name in CURVED]
+    mean, spread = mean[at], spread[at]
+    linear, products = found[:n] / spread, found[n:].copy()
+    bias -= float(found[:n] @ (mean / spread))
+    for number, (i, j) in enumerate(combinations_with_replacement(range(n), 2)):
+        products[number] /= spread[i] * spread[j]
+        linear[i] -= products[number] * mean[j]
+        linear[j] -= products[number] * mean[i]
+        bias += float(products[number] * mean[i] * mean[j])
+    return np.concatenate([linear, products]), bias
+
+
+def fit_logistic(x: np.ndarray, y: np.ndarray, ridge: float = _RIDGE) -> tuple[np.ndarray, float]:
     """Weights and bias for the features as they are. Both classes weigh alike, so 0.5 means as likely as not."""
     mean, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread < 1e-9] = 1.0  # a feature that never varies tells nothing
     a = np.column_stack([(x - mean) / spread, np.ones(len(x))])
     target = y.astype(float)
     weight = np.where(y, 0.5 / max(1, y.sum()), 0.5 / max(1, (~y).sum())) * len(y)
-    ridge = np.eye(a.shape[1]) * _RIDGE
-    ridge[-1, -1] = 1e-6
+    penalty = np.eye(a.shape[1]) * ridge
+    penalty[-1, -1] = 1e-6
     found = np.zeros(a.shape[1])
     for _ in range(_STEPS):
         p = 1 / (1 + np.exp(-np.clip(a @ found, -30, 30)))
-        gradient = a.T @ (weight * (p - target)) + ridge @ found
-        curvature = (a.T * (weight * p * (1 - p))) @ a + ridge
+        gradient = a.T @ (weight * (p - target)) + penalty @ found
+        curvature = (a.T * (weight * p * (1 - p))) @ a + penalty
         step = np.linalg.solve(curvature, gradient)
         found = found - step
         if np.abs(step).max() < 1e-6:
@@ -140,6 +167,12 @@ def _by_kind(judged: Sequence[Judged]) -> dict[str, list[tuple[Judged, tuple[flo
             if one.evidence.kind != one.evidence.language:
                 kinds.setdefault(one.evidence.kind, []).append((one, values))
     return kinds
+
+
+def _article(row: AnswerRow) -> str:
+    """What a row asks about: its article where the set names one, else the row itself."""
+    keys = row.gold_keys or row.keys
+    return min(keys, key=lambda key: (len(key), key)) if keys else row.id.removesuffix(_GONE)
 
 
 def _folds(groups: Sequence[str]) -> np.ndarray:

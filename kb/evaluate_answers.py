@@ -34,6 +34,11 @@ METRICS = (
     "verbatim",
 )
 
+_POINTS = re.compile(
+    r"\b(?:this|these|those|such|the (?:study|authors?|review|paper|article|report|researchers?|work)|authors)\b"
+    r"|本文|本研究|[该这]项?研究|这篇|文中",
+    re.IGNORECASE,
+)
 _MARK = re.compile(r"\s*\[\d{1,3}\]")
 
 
@@ -113,6 +118,11 @@ def _keys(value: object) -> frozenset[str]:
     """The names of a context and of the article it was cut from: what stands before '#'."""
     names = [str(one) for one in value] if isinstance(value, list) else [str(value)] if value is not None else []
     return frozenset(names) | frozenset(name.split("#")[0] for name in names)
+
+
+def points_elsewhere(question: str) -> bool:
+    """Whether a question asks about a text it does not name: of a whole library nobody could tell what is asked."""
+    return bool(_POINTS.search(question))
 
 
 def withheld(rows: Sequence[AnswerRow]) -> list[frozenset[str]]:

@@ -2,8 +2,10 @@
 
 Coverage: the share of the question's terms, each weighted by its rarity in the whole library, that the best passage and
 the best sentence hold. A missing common word costs little, a missing rare one (the drug, the condition) much. Where the
-embedder knows the language, the nearest sentence's cosine counts too. A logistic function of these few features, fitted
-on answerable and unanswerable questions (kb.calibrate), gives the likelihood, and a cut says what is enough.
+embedder knows the language, meaning counts too: of the whole, and how near each word of the question comes to one of a
+sentence (Khattab and Zaharia, "ColBERT", SIGIR 2020, without its training). A logistic function of these few features,
+and of their products where meaning was measured, fitted on answerable and unanswerable questions (kb.calibrate), gives
+the likelihood, and a cut says what is enough.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 from pathlib import Path
 
+import numpy as np
+
+from kb.embed import Compared
 from kb.errors import UsageError
 from kb.home import CALIBRATION
 from kb.terms import BIGRAM, CHARACTER
@@ -26,12 +31,15 @@ from kb.types import Language
 
 FEATURES = ("sentence", "passage", "own", "lacking", "phrase", "calls", "length")
 """What is measured with words alone: see `measure`."""
-MEANING = ("cosine", "lead")
+MEANING = ("cosine", "lead", "nearest", "tokens", "token_lead")
 """What is measured beside it where the embedder knows the language."""
+CURVED = ("passage", "length", "cosine", "nearest", "tokens", "token_lead")
+"""What a fit with meaning weighs, alone and in pairs: what is much for a long question is little for a short one."""
 
 _WITH_MEANING = "+meaning"
 
 _DIGITS = re.compile(r"[\d.,%-]+")
+_WORD = re.compile(r"\w+(?:[-'.]\w+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,18 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Meaning:
+    """A question (whole, as the embedder read it) held against the sentences by meaning."""
+
+    question: str
+    compared: Compared
+    within: Sequence[int]
+    """For each sentence, which passage it is of."""
+    nearest: float
+    """The nearest passage's cosine."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """The features of one question and what was found for it, in the order of FEATURES, then of MEANING."""
 
@@ -69,7 +89,7 @@ def measure(
     question: str,
     passages: Sequence[Text],
     sentences: Sequence[Text],
-    cosines: Sequence[float],
+    meaning: Meaning | None,
     lexicon: Lexicon,
     calls: Sequence[re.Pattern[str]] = (),
 ) -> Evidence:
@@ -79,14 +99,16 @@ def measure(
     of the rarest word that the best passage lacks, relative to the rarest of all; phrase: the share of the question's
     neighbouring terms that are neighbours in one sentence; calls: the share of `calls` that the best sentence meets;
     length: the logarithm of the number of terms; cosine: the nearest sentence's; lead: how far that is from the middle
-    one's. `cosines`, one a sentence, is empty where the embedder does not know the language.
+    one's; nearest: the nearest passage's; tokens: how near the question's words come to those of the best passage, each
+    weighed by its rarity; token_lead: how far the nearest sentence is in that from the middle one. `meaning` is None
+    where the embedder does not know the language.
     """
     in_order = [term for term in lexicon.terms(question) if not _DIGITS.fullmatch(term)]
     asked = list(dict.fromkeys(in_order))
     weights = lexicon.rarity(asked)
     total = sum(weights.values())
     if not total or not sentences:
-        return Evidence(language, (0.0,) * (len(FEATURES) + (len(MEANING) if len(cosines) else 0)))
+        return Evidence(language, (0.0,) * (len(FEATURES) + (len(MEANING) if meaning else 0)))
     contexts: dict[str, frozenset[str]] = {}
     for text in (*sentences, *passages):
         if text.context not in contexts:
@@ -112,10 +134,38 @@ def measure(
         met / len(calls) if calls else 1.0,
         math.log(1 + len(words)),
     ]
-    if len(cosines):
-        nearest = max(0.0, max(cosines))
-        values += [nearest, nearest - sorted(cosines)[len(cosines) // 2]]
+    if meaning:
+        values += _by_meaning(meaning, lexicon)
     return Evidence(language, tuple(map(float, values)))
+
+
+def _by_meaning(meaning: Meaning, lexicon: Lexicon) -> list[float]:
+    """The features named in MEANING."""
+    cosines = sorted(meaning.compared.cosines.tolist())
+    near = meaning.compared.tokens
+    weights = _token_weights(meaning.question, meaning.compared.places, lexicon)
+    best, passage = [], 0.0
+    if near.shape[1]:
+        best = sorted((near @ weights).tolist())
+        within = np.array(meaning.within)
+        passage = max(float(near[within == one].max(axis=0) @ weights) for one in set(meaning.within))
+    return [
+        max(0.0, cosines[-1]),
+        max(0.0, cosines[-1]) - cosines[len(cosines) // 2],
+        max(0.0, meaning.nearest),
+        passage,
+        best[-1] - best[len(best) // 2] if best else 0.0,
+    ]
+
+
+def _token_weights(question: str, places: Sequence[tuple[int, int]], lexicon: Lexicon) -> np.ndarray:
+    """For each token of the question its word's rarity, together 1; if no word has any, all weigh alike."""
+    words = [(found.span(), lexicon.terms(found[0])) for found in _WORD.finditer(question)]
+    rarity = lexicon.rarity({term for _, terms in words for term in terms})
+    worth = [(span, max((rarity[term] for term in terms), default=0.0)) for span, terms in words]
+    weights = np.array([max((w for (a, b), w in worth if a < end and start < b), default=0.0) for start, end in places])
+    total = weights.sum() if len(weights) else 0.0
+    return weights / total if total else np.full(len(places), 1 / max(1, len(places)))
 
 
 def _words(terms: Sequence[str]) -> list[str]:
@@ -135,6 +185,7 @@ class Fit:
     """A logistic function of the features of one kind of evidence, and the likelihood from which on to answer."""
 
     weights: tuple[float, ...]
+    """One for each of `weighed`."""
     bias: float
     cut: float
     told: Mapping[str, float] = field(default_factory=dict)
@@ -142,7 +193,25 @@ class Fit:
 
     def confidence(self, values: Sequence[float]) -> float:
         """The likelihood that the library answers, among questions half of which it answers."""
-        return likelihood(self.bias + sum(weight * value for weight, value in zip(self.weights, values, strict=True)))
+        pairs = zip(self.weights, weighed(values), strict=True)
+        return likelihood(self.bias + sum(weight * value for weight, value in pairs))
+
+
+def weighed(values: Sequence[float]) -> tuple[float, ...]:
+    """What a fit weighs of evidence: its features by words; with meaning, CURVED and all their products."""
+    if len(values) == len(FEATURES):
+        return tuple(values)
+    chosen = [values[at] for at in _CURVED_AT]
+    return (*chosen, *(one * other for one, other in combinations_with_replacement(chosen, 2)))
+
+
+_CURVED_AT = tuple((*FEATURES, *MEANING).index(name) for name in CURVED)
+_WEIGHED = (*CURVED, *("*".join(pair) for pair in combinations_with_replacement(CURVED, 2)))
+
+
+def names_weighed(kind: str) -> tuple[str, ...]:
+    """The names of what a fit of this kind of evidence weighs."""
+    return _WEIGHED if kind.endswith(_WITH_MEANING) else FEATURES
 
 
 def likelihood(score: float) -> float:
@@ -206,7 +275,7 @@ def read_calibration(text: str) -> Calibration:
     read = json.loads(text)
     fits = {}
     for kind, one in read["fits"].items():
-        names = (*FEATURES, *MEANING) if kind.endswith(_WITH_MEANING) else FEATURES
+        names = names_weighed(kind)
         if set(one["weights"]) != set(names):
             raise ValueError(f"it weighs other features than this version measures ({kind})")
         weights = tuple(float(one["weights"][name]) for name in names)
@@ -220,7 +289,7 @@ def calibration_json(calibration: Calibration) -> str:
     """As it is written to disk."""
     fits = {
         kind: {
-            "weights": dict(zip((*FEATURES, *MEANING), map(_rounded, fit.weights), strict=False)),
+            "weights": dict(zip(names_weighed(kind), map(_rounded, fit.weights), strict=True)),
             "bias": _rounded(fit.bias),
             "cut": _rounded(fit.cut),
             "told": fit.told,

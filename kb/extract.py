@@ -17,15 +17,16 @@ from dataclasses import dataclass, replace
 from kb import records
 from kb.content_terms import CJK, HAS_CJK, ZH_STOP, question_terms, terms
 from kb.drug_names import drug_names
-from kb.evidence import Calibration, Evidence, Lexicon, Text, measure, share, shipped_calibration
+from kb.embed import Compared
+from kb.evidence import Calibration, Evidence, Lexicon, Meaning, Text, measure, share, shipped_calibration
 from kb.monographs import decides, from_records, record_labels
 from kb.quoting import ABSTAINED, Quote, abstained, compose, squeezed
 from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Answer, Hit
 
-Similarity = Callable[[str, Sequence[str]], Sequence[float]]
-"""Cosine of a question with each of several sentences, from the configured embedder."""
+Similarity = Callable[[str, Sequence[str]], Compared]
+"""A question held against several sentences by the configured embedder."""
 
 MAX_SENTENCES = 5
 MAX_CHARS = 600
@@ -149,11 +150,11 @@ class Extractor:
         self, question: str, hits: list[Hit], *, without_records: bool = False
     ) -> tuple[list[Quote], float | None]:
         """What to quote, nothing if the evidence is too little; and how likely the library answers."""
-        candidates, cosines = self._read(question, hits, without_records=without_records)
+        candidates, compared = self._read(question, hits, without_records=without_records)
         asked = question_terms(records.subject(question) if records.asks_for_drugs(question) else question)
         if not candidates or not asked:
             return [], None
-        evidence = self._measured(question, candidates, hits, cosines)
+        evidence = self._measured(question, candidates, hits, compared)
         confidence = self._calibration.confidence(evidence) if evidence else None
         if evidence is None:
             answers = _evidence(question, asked, candidates, hits) >= ENOUGH
@@ -163,8 +164,9 @@ class Extractor:
             return [], confidence
         weights = _rarity(asked, candidates)
         scores = [_score(question, candidate, weights) for candidate in candidates]
-        if len(cosines):  # meaning counts twice as much as words
-            scores = [(score + 2 * max(0.0, cosine)) / 3 for score, cosine in zip(scores, cosines, strict=True)]
+        if compared:  # meaning counts twice as much as words
+            near = compared.cosines.tolist()
+            scores = [(score + 2 * max(0.0, cosine)) / 3 for score, cosine in zip(scores, near, strict=True)]
         order = sorted(
             range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
         )
@@ -176,19 +178,19 @@ class Extractor:
         answer = from_records(question, language_of(question), found)
         if answer is not None and decides(answer, found):
             return None
-        candidates, cosines = self._read(question, found, without_records=answer is not None)
-        return self._measured(question, candidates, found, cosines) if candidates else None
+        candidates, compared = self._read(question, found, without_records=answer is not None)
+        return self._measured(question, candidates, found, compared) if candidates else None
 
     def _read(
         self, question: str, hits: list[Hit], *, without_records: bool
-    ) -> tuple[list[_Candidate], Sequence[float]]:
-        """The sentences that may be quoted, and their cosines to the question where the embedder knows the language."""
+    ) -> tuple[list[_Candidate], Compared | None]:
+        """The sentences that may be quoted, and how near they are where the embedder knows the question's language."""
         left_out = _foreign(question, hits)
         if without_records:
             left_out |= {index for index, hit in enumerate(hits) if records.is_record(hit)}
         candidates = _candidates(hits, left_out)
         if not candidates or self._similarity is None:
-            return candidates, ()
+            return candidates, None
         weights = _rarity(question_terms(question), candidates)
         if len(candidates) > MOST_EMBEDDED and weights:
             best = sorted(candidates, key=lambda candidate: -_score(question, candidate, weights))[:MOST_EMBEDDED]
@@ -196,7 +198,7 @@ class Extractor:
         return candidates, self._similarity(question, [candidate.text for candidate in candidates])
 
     def _measured(
-        self, question: str, candidates: list[_Candidate], hits: list[Hit], cosines: Sequence[float]
+        self, question: str, candidates: list[_Candidate], hits: list[Hit], compared: Compared | None
     ) -> Evidence | None:
         if self._lexicon is None:
             return None
@@ -206,7 +208,11 @@ class Extractor:
         sentences = [Text(candidate.told, contexts[candidate.quote.index]) for candidate in candidates]
         calls = [shows for asks, shows in _CALLS if asks.search(question)]
         asked = _HOW.sub(" ", ZH_STOP.sub(" ", question))
-        return measure(language_of(question), asked, passages, sentences, cosines, self._lexicon, calls)
+        meaning = None
+        if compared:
+            nearest = max(hit.cosine for hit in hits)
+            meaning = Meaning(question, compared, [candidate.quote.index for candidate in candidates], nearest)
+        return measure(language_of(question), asked, passages, sentences, meaning, self._lexicon, calls)
 
 
 def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:

@@ -224,12 +224,7 @@ class KnowledgeBase:
 
     def similarity(self, question: str) -> Similarity | None:
         """How near sentences are to a question in meaning; None where the embedder does not know its language."""
-
-        def measured(asked: str, sentences: Sequence[str]) -> list[float]:
-            matrix = self.embedder.sentence_vectors(sentences)
-            return [float(cosine) for cosine in matrix @ self.embedder.question_vector(asked)]
-
-        return measured if self.embedder.grades(language_of(question)) else None
+        return self.embedder.compare if self.embedder.grades(language_of(question)) else None
 
     @property
     def calibration(self) -> Calibration:

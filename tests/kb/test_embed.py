@@ -62,6 +62,30 @@ def test_a_sentence_is_embedded_once_however_often_it_is_found(
     assert minilm.sentence_vectors([]).shape == (0, 384)
 
 
+def test_a_question_is_held_against_sentences_token_by_token(minilm: Embedder) -> None:
+    """Lost: a sentence on another drug that is worded like the question counts as near as one on the drug itself."""
+    question = "What is the dose of amiodarone?"
+    sentences = ["Amiodarone is given at 200 mg daily.", "Metformin is given at 500 mg daily.", "Amiodarone 200 mg."]
+    found = minilm.compare(question, sentences)
+    assert np.allclose(found.cosines, minilm.encode(sentences) @ minilm.question_vector(question), atol=1e-3)
+    assert found.tokens.shape == (3, len(found.places))
+    drug = [at for at, (a, b) in enumerate(found.places) if question[a:b] in "amiodarone"]
+    near = found.tokens[:, drug].mean(axis=1)
+    assert near[0] > near[1] + 0.2
+    assert near[2] > near[1] + 0.2
+    again = minilm.compare(question, sentences[::-1])
+    assert np.allclose(again.tokens, found.tokens[::-1])
+    assert minilm.compare(question, []).tokens.shape[0] == 0
+
+
+def test_across_languages_no_tokens_are_compared(bilingual: Embedder) -> None:
+    found = bilingual.compare("dose of metformin", ["二甲双胍的剂量", "The dose of metformin is 500 mg."])
+    assert found.tokens[0].max() == 0.0
+    assert found.tokens[1].max() > 0.7
+    assert found.cosines.shape == (2,)
+    assert bilingual.compare("二甲双胍的剂量", ["二甲双胍的剂量"]).tokens.shape == (1, 0)
+
+
 def test_it_says_that_it_knows_english_only(minilm: Embedder) -> None:
     assert minilm.knows("en")
     assert not minilm.knows("zh")

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from kb.embed import Compared
 from kb.errors import UsageError
 from kb.evidence import (
     FEATURES,
@@ -17,10 +19,12 @@ from kb.evidence import (
     Evidence,
     Fit,
     Lexicon,
+    Meaning,
     Text,
     calibration_json,
     calibration_of,
     measure,
+    names_weighed,
     read_calibration,
     shipped_calibration,
 )
@@ -35,7 +39,7 @@ def rarity_of_nothing(terms: Iterable[str]) -> dict[str, float]:
 
 
 def measured(question: str, *texts: Text, **rest: object) -> dict[str, float]:
-    evidence = measure("en", question, texts, texts, rest.pop("cosines", ()), LEXICON, **rest)  # type: ignore[arg-type]
+    evidence = measure("en", question, texts, texts, None, LEXICON, **rest)  # type: ignore[arg-type]
     return dict(zip((*FEATURES, *MEANING), evidence.values, strict=False))
 
 
@@ -64,21 +68,42 @@ def test_neighbouring_words_and_what_the_question_calls_for_are_looked_for_in_a_
 
 def test_words_that_weigh_nothing_bear_out_nothing() -> None:
     texts = [Text("the")]
-    evidence = measure("en", "the", texts, texts, [], Lexicon(str.split, rarity_of_nothing))
+    evidence = measure("en", "the", texts, texts, None, Lexicon(str.split, rarity_of_nothing))
     assert set(evidence.values) == {0.0}
 
 
-def test_meaning_is_measured_where_the_embedder_knows_the_language() -> None:
+def by_meaning(question: str, tokens: list[list[float]]) -> dict[str, float]:
+    """The features where the sentences a, b and c, of passages 0, 0 and 1, are so near to the question's words."""
     texts = [Text("a"), Text("b"), Text("c")]
-    found = measure("en", "metformin", texts, texts, [0.2, 0.8, 0.5], LEXICON)
+    places = tuple(found.span() for found in re.finditer(r"\w+", question)) if tokens[0] else ()
+    compared = Compared(np.array([0.2, 0.8, 0.5]), np.array(tokens, np.float32).reshape(3, -1), places)
+    found = measure("en", question, texts, texts, Meaning(question, compared, [0, 0, 1], 0.6), LEXICON)
     assert found.kind == "en+meaning"
-    assert found.values[-2:] == (0.8, pytest.approx(0.3))
-    assert measure("zh", "metformin", texts, texts, [], LEXICON).kind == "zh"
+    return dict(zip((*FEATURES, *MEANING), found.values, strict=True))
+
+
+def test_meaning_is_measured_where_the_embedder_knows_the_language() -> None:
+    found = by_meaning("metformin", [[], [], []])
+    assert (found["cosine"], found["lead"], found["nearest"]) == (0.8, pytest.approx(0.3), 0.6)
+    assert (found["tokens"], found["token_lead"]) == (0.0, 0.0)  # an engine that shows no tokens
+    texts = [Text("a")]
+    assert measure("zh", "metformin", texts, texts, None, LEXICON).kind == "zh"
+
+
+def test_a_word_that_nothing_comes_near_to_weighs_by_its_rarity() -> None:
+    """Lost: "adult" found in other words makes up for an amiodarone that is nowhere."""
+    near_the_drug = by_meaning("amiodarone adult", [[0.9, 0.1], [0.0, 0.1], [0.2, 0.3]])
+    near_the_other = by_meaning("amiodarone adult", [[0.1, 0.9], [0.1, 0.0], [0.3, 0.2]])
+    assert near_the_drug["tokens"] == pytest.approx((8 * 0.9 + 0.1) / 9)
+    assert near_the_other["tokens"] == pytest.approx((8 * 0.3 + 0.2) / 9)
+    # a passage may say half in one sentence and half in another
+    assert by_meaning("amiodarone adult", [[0.9, 0.1], [0.0, 0.9], [0.0, 0.0]])["tokens"] == pytest.approx(0.9)
 
 
 def calibration(embedder: str = "e/1") -> Calibration:
     words = Fit((4.0,) + (0.0,) * (len(FEATURES) - 1), -2.0, 0.5)
-    meaning = Fit((0.0,) * len(FEATURES) + (4.0, 0.0), -2.0, 0.5, {"answerable": 10})
+    weights = tuple(4.0 * (name == "cosine") for name in names_weighed("en+meaning"))
+    meaning = Fit(weights, -2.0, 0.5, {"answerable": 10})
     return Calibration({"en": words, "zh": words, "en+meaning": meaning}, embedder)
 
 
@@ -88,7 +113,7 @@ def test_a_calibration_survives_the_disk() -> None:
 
 def test_cosines_of_another_embedder_are_not_trusted() -> None:
     """Lost: an embedder whose cosines are all high makes the library answer everything."""
-    sure = Evidence("en", (0.0,) * len(FEATURES) + (1.0, 0.0))
+    sure = Evidence("en", (0.0,) * len(FEATURES) + (1.0,) + (0.0,) * (len(MEANING) - 1))
     assert calibration().enough(sure)
     assert not calibration().for_embedder("other/1").enough(sure)
     assert calibration().for_embedder("e/1").confidence(sure) == pytest.approx(0.881, abs=0.001)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kb.embed import Compared
 from kb.extract import MAX_SENTENCES, MOST_EMBEDDED, Extractor
 from kb.records import complete, unstated
 from kb.sentences import LONGEST, sentence_spans, sentences
@@ -306,14 +308,19 @@ def test_boxes_are_those_of_the_quoted_lines_only() -> None:
     assert (citation.page, citation.boxes) == (2, ((1.0, 1.0, 2.0, 2.0),))
 
 
+def compared(cosines: list[float]) -> Compared:
+    """What an embedder without tokens to show says of sentences."""
+    return Compared(np.array(cosines), np.zeros((len(cosines), 0)), ())
+
+
 def test_only_the_likeliest_sentences_are_embedded() -> None:
     """Lost: an English answer waits while every sentence of eight long passages is embedded."""
     text = " ".join(f"Sentence {n} says nothing at all." for n in range(100)) + " The dose of metformin is 5 g."
     seen: list[str] = []
 
-    def similarity(question: str, sentences: Sequence[str]) -> list[float]:
+    def similarity(question: str, sentences: Sequence[str]) -> Compared:
         seen.extend(sentences)
-        return [0.5] * len(sentences)
+        return compared([0.5] * len(sentences))
 
     Extractor(similarity).extract("What is the dose of metformin?", [make_hit(text)])
     assert len(seen) == MOST_EMBEDDED
@@ -323,7 +330,7 @@ def test_only_the_likeliest_sentences_are_embedded() -> None:
 def test_similarity_can_change_the_choice() -> None:
     """Lost: a configured embedder that understands the question has no say."""
     hit = make_hit("The heart failure drug is bisoprolol. The heart failure drug causes bradycardia.")
-    prefers = Extractor(lambda question, texts: [float("bradycardia" in text) for text in texts])
+    prefers = Extractor(lambda question, texts: compared([float("bradycardia" in text) for text in texts]))
     assert "bradycardia" in prefers.extract("heart failure drug slow pulse?", [hit]).citations[0].quote
 
 

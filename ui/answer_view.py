@@ -17,8 +17,7 @@ from kb.types import Answer, Citation, Conflict, Document, Hit, Language, Side
 from ui.i18n import say
 from ui.markup import act_button, citation_button, hit_button, place, safe
 from ui.narrowed import WHOLE, Narrowed, told
-
-MARK = re.compile(r"\[(\d{1,3})\]")
+from ui.numbering import MARK, order_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,7 @@ class Exchange:
     notice: str = ""
     hits: tuple[Hit, ...] = ()
     answer: Answer | None = None
+    """Numbered as readers count (ui.numbering)."""
     id: str = ""
     """Of its record; empty until it was noted."""
     verdict: str = ""
@@ -207,26 +207,30 @@ def _answer_text(item: Exchange, language: Language) -> str:
     """Paragraphs of plain text with the marks [n] turned into buttons that open what they name."""
     text = item.answer.text if item.answer else item.text
     documents = {hit.document.id: hit.document for hit in item.hits}
+    order = {} if item.answer else order_of(text)  # what streams names places among the hits
     pieces: list[str] = []
     at = 0
     for found in MARK.finditer(text):
         pieces.append(safe(text[at : found.start()]))
-        pieces.append(_mark(int(found.group(1)), text[: found.start()], item, documents, language))
+        n = int(found.group(1))
+        pieces.append(_mark(n, order.get(n, n), text[: found.start()], item, documents, language))
         at = found.end()
     pieces.append(safe(text[at:]))
     paragraphs = re.split(r"\n{2,}", "".join(pieces).strip())
     return "".join(f"<p>{part}</p>" for part in paragraphs if part)
 
 
-def _mark(n: int, before: str, item: Exchange, documents: Mapping[str, Document], language: Language) -> str:
+def _mark(
+    n: int, shown: int, before: str, item: Exchange, documents: Mapping[str, Document], language: Language
+) -> str:
     if item.answer is None:
         if 1 <= n <= len(item.hits):
-            return hit_button(item.hits[n - 1], str(n), language, n=n, style="vm-mark")
+            return hit_button(item.hits[n - 1], str(shown), language, n=shown, style="vm-mark")
     elif citation := _cited(n, before, item.answer.citations):
         document = documents.get(citation.document)
         if document is not None:
             return citation_button(citation, document, str(n), language, style="vm-mark")
-    return f'<span class="vm-mark">{n}</span>'
+    return f'<span class="vm-mark">{shown}</span>'
 
 
 def _cited(n: int, before: str, citations: Sequence[Citation]) -> Citation | None:

@@ -29,6 +29,7 @@ from ui.evidence_view import evidence
 from ui.i18n import language_of, say
 from ui.markup import act_button, done, refused, safe
 from ui.narrowed import Narrowed
+from ui.numbering import in_order
 from ui.past import PastPanel
 from ui.scope import ScopePanel
 from ui.who import present
@@ -117,7 +118,7 @@ def build_ask(language: Language) -> AskTab:
             )
             send = gr.Button(variant="primary", scale=1, min_width=84, elem_id="vm-send")
             stop = gr.Button(variant="stop", scale=1, min_width=84, visible=False, elem_id="vm-stop")
-    hint = gr.HTML(elem_id="vm-hint", js_on_load=CLICKS, apply_default_css=False)
+        hint = gr.HTML(elem_id="vm-hint", js_on_load=CLICKS, apply_default_css=False)
     later = (conversation, kept, narrowing, tools, judge, correction, correct, judged)
     return AskTab(question, send, stop, new, welcome, past, talk, sources, hint, exchanges, replacing, *later)
 
@@ -339,7 +340,8 @@ def _after(exchange: Exchange, event: AnswerEvent) -> Exchange:
             return replace(exchange, state="writing", text=exchange.text + text)
         case Restart(notice=notice):
             return replace(exchange, state="searching", text="", notice=notice)
-        case Finished(answer=answer):
+        case Finished(answer=finished):
+            answer = in_order(finished)
             return replace(exchange, state="done", text=answer.text, hits=answer.hits or exchange.hits, answer=answer)
 
 

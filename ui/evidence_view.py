@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kb.types import Citation, Document, Hit, Language
-from ui.answer_view import MARK, Exchange
+from ui.answer_view import Exchange
 from ui.i18n import say
 from ui.markup import citation_button, hit_button, place, places, safe
+from ui.numbering import order_of
 
 _QUOTE_SHOWN = 700  # characters of a quote on its card
 _QUESTION_SHOWN = 60
@@ -31,8 +32,8 @@ def evidence(exchange: Exchange | None, language: Language, *, named: bool = Fal
 def _cited(exchange: Exchange, language: Language) -> str:
     answer = exchange.answer
     if answer is None:
-        numbers = dict.fromkeys(int(n) for n in MARK.findall(exchange.text))
-        cards = [_passage(n, exchange.hits[n - 1], language) for n in numbers if 1 <= n <= len(exchange.hits)]
+        order = order_of(exchange.text).items()
+        cards = [_passage(shown, exchange.hits[n - 1], language) for n, shown in order if 1 <= n <= len(exchange.hits)]
         if cards:
             return _list(cards) + _muted(say(language, "exact_lines_follow"))
         return _muted(say(language, "evidence_wait")) if exchange.busy else ""
@@ -58,10 +59,11 @@ def _card(group: Sequence[Citation], document: Document | None, heading: str, la
     return f'<li class="vm-card">{_head(first.n, first.title or first.file, document, heading, language)}{quotes}</li>'
 
 
-def _head(n: int, title: str, document: Document | None, heading: str, language: Language) -> str:
+def _head(n: int | None, title: str, document: Document | None, heading: str, language: Language) -> str:
     about = _about(document, language) if document else ""
     section = f'<p class="vm-section">{safe(heading)}</p>' if heading else ""
-    return f'<p class="vm-card-title"><span class="vm-mark">{n}</span><span>{safe(title)}</span></p>{about}{section}'
+    mark = f'<span class="vm-mark">{n}</span>' if n else ""
+    return f'<p class="vm-card-title">{mark}<span>{safe(title)}</span></p>{about}{section}'
 
 
 def _about(document: Document, language: Language) -> str:
@@ -91,12 +93,23 @@ def _found(exchange: Exchange, language: Language) -> str:
         return ""
     nearest = exchange.answer is not None and exchange.answer.abstained
     key, opened = ("nearest", " open") if nearest else ("found", "")
-    items = _list([_passage(n, hit, language) for n, hit in enumerate(exchange.hits, start=1)])
+    # Passages that the answer cites bear its numbers; where it cites nothing, all are counted.
+    cited = _numbers(exchange)
+    numbers = [cited.get(hit.chunk.id) if cited else n for n, hit in enumerate(exchange.hits, start=1)]
+    items = _list([_passage(n, hit, language) for n, hit in zip(numbers, exchange.hits, strict=True)])
     summary = safe(say(language, key, n=len(exchange.hits)))
     return f'<details class="vm-found"{opened}><summary>{summary}</summary>{items}</details>'
 
 
-def _passage(n: int, hit: Hit, language: Language) -> str:
+def _numbers(exchange: Exchange) -> dict[str, int]:
+    """Id of a passage → the number under which the answer cites it."""
+    if exchange.answer:
+        return {citation.chunk_id: citation.n for citation in exchange.answer.citations}
+    hits = exchange.hits
+    return {hits[n - 1].chunk.id: shown for n, shown in order_of(exchange.text).items() if 1 <= n <= len(hits)}
+
+
+def _passage(n: int | None, hit: Hit, language: Language) -> str:
     chunk, document = hit.chunk, hit.document
     where = places(language, document.kind, chunk.pages)
     action = hit_button(hit, _opens(document, where, language), language, style="vm-link")

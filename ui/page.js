@@ -63,6 +63,19 @@
     document.querySelector("#vm-sources .vm-side-title")?.focus();
   }
 
+  // Once the event that a click became has drawn it; the question's box and the correction's get no new nodes to watch.
+  function whenTrue(test, act, tries = 40) {
+    if (test()) act();
+    else if (tries) setTimeout(() => whenTrue(test, act, tries - 1), 50);
+  }
+
+  function focusAtEnd(selector) {
+    const area = document.querySelector(selector);
+    area.focus();
+    area.setSelectionRange(area.value.length, area.value.length);
+    area.scrollIntoView({ block: "nearest" });
+  }
+
   function whenChanged(selector, act) {
     const panel = document.querySelector(selector);
     if (!panel) return;
@@ -238,6 +251,15 @@
     if (button.dataset.keys) showKeys();
     if (button.dataset.download) download(button.dataset.download);
     if (button.dataset.print) window.print();
+    const act = (button.dataset.act || "").split(":")[0];
+    if (act === "edit" || button.classList.contains("vm-example")) {
+      const area = document.querySelector("#vm-question textarea");
+      const before = area.value;
+      whenTrue(() => area.value && area.value !== before, () => focusAtEnd("#vm-question textarea"));
+    }
+    if (act === "wrong" || act === "unsafe") {
+      whenTrue(() => document.querySelector("#vm-correction textarea"), () => focusAtEnd("#vm-correction textarea"));
+    }
     if ((button.dataset.act || "").startsWith("sources:")) whenChanged("#vm-sources", focusSources);
     if ((button.dataset.act || "").startsWith("pick:") && window.innerWidth <= 900) {
       // after the panel stands at its full height; before, there is too little below it to scroll to

@@ -21,6 +21,7 @@ from ui.events import CLICKS, QUICK, act_of
 from ui.i18n import language_of, say
 from ui.markup import act_button, refused, safe, sure_box
 from ui.narrowed import as_asked
+from ui.numbering import in_order
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -74,11 +75,12 @@ def labels(panel: PastPanel, language: Language) -> Update:
 
 def exchange_of(record: Record, verdict: str) -> Exchange:
     """A kept answer as it is shown. What was never finished was stopped."""
-    answer = record.answer
+    answer = record.answer and in_order(record.answer)
     state = record.state if record.state in ("done", "failed") else "stopped"
     hits = answer.hits if answer else ()
     asked = as_asked(record)
-    return Exchange(record.question, state, record.text, record.notice, hits, answer, record.id, verdict, asked)
+    text = answer.text if answer else record.text
+    return Exchange(record.question, state, text, record.notice, hits, answer, record.id, verdict, asked)
 
 
 def wire_past(

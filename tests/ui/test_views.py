@@ -19,6 +19,7 @@ from ui.answer_view import Exchange, earlier, latest
 from ui.evidence_view import evidence
 from ui.library_view import ROWS, Listing, details, filters, table
 from ui.markup import places, safe
+from ui.numbering import in_order
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>\"'>{{constructor}}${alert(1)}`$$x$$[a](http://x)\u202e"
 
@@ -129,6 +130,30 @@ def test_sources_name_edition_and_issue_date_and_show_what_is_cited_so_far() -> 
     finished = evidence(done("Alpha. [1]", (first, second), (cite(first, 1, "Alpha."),)), "en")
     assert "Edition 3rd · issued 2024-05" in finished
     assert "版次 3rd · 2024-05 发布" in evidence(done("Alpha. [1]", (first,), (cite(first, 1, "Alpha."),)), "zh")
+
+
+def test_sources_are_numbered_as_they_come() -> None:
+    """Lost: an answer whose first source is 8 and whose second is 7, as the search happened to place them."""
+    hits = tuple(make_hit(f"Fact {n} of the matter.") for n in range(1, 9))
+    text = "Fact 8 [8]. Fact 3 [3]. Fact 8 again [8]."
+    citations = (cite(hits[2], 3, "Fact 3"), cite(hits[7], 8, "Fact 8"), cite(hits[7], 8, "of the matter"))
+    side = Side(cite(hits[2], 3, "Fact 3"))
+    conflict = Conflict("values", "They differ.", (side, Side(cite(hits[0], 0, "Fact 1"))))
+    found = Answer(text, citations, False, "extractive", hits, conflicts=(conflict,))
+    answer = in_order(found)
+    assert answer.text == "Fact 8 [1]. Fact 3 [2]. Fact 8 again [1]."
+    assert [(one.n, one.quote) for one in answer.citations] == [(1, "Fact 8"), (1, "of the matter"), (2, "Fact 3")]
+    assert [one.citation.n for one in answer.conflicts[0].sides] == [2, 0]
+    assert in_order(answer) == answer
+    shown = evidence(Exchange("?", "done", answer.text, hits=hits, answer=answer), "en")
+    assert re.findall(r'vm-mark">(\d+)</span>', shown) == [
+        "1",
+        "2",
+        "2",
+        "1",
+    ]  # two cards; then, among all found, theirs
+    streaming = Exchange("?", "writing", "Fact 8 [8]. Fact 3 [3].", hits=hits)
+    assert re.findall(r'vm-mark"[^>]*>(\d+)</button>', latest([streaming], "en")) == ["1", "2"]
 
 
 def test_copied_answer_carries_its_references() -> None:

@@ -76,6 +76,26 @@ def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, 
     expect(page.locator("#vm-progress .vm-count")).to_have_text("0 added, 1 known already, 0 refused", timeout=60_000)
 
 
+def test_an_upload_is_paused_goes_on_and_is_cancelled(open_page: Open, tmp_path: Path) -> None:
+    """Lost: a book that was dropped by mistake holds up everything that comes after it."""
+    book = tmp_path / "mistaken.pdf"
+    book.write_bytes(pdf([Sheet(lines([f"Powder number {n}."])) for n in range(3600)]))
+    page = open_page()
+    _library(page)
+    _upload(page, [book])
+    row = page.locator("#vm-progress li", has_text="mistaken.pdf")
+    row.get_by_role("button", name="Pause").click()
+    expect(row).to_contain_text("Paused")
+    page.reload()
+    _library(page)
+    expect(row).to_contain_text("Paused")
+    row.get_by_role("button", name="Go on").click()
+    expect(row.get_by_role("button", name="Pause")).to_be_visible()
+    row.get_by_role("button", name="Cancel").click()
+    expect(row).to_contain_text("Cancelled")
+    expect(page.locator(".vm-row-button", has_text="mistaken")).to_have_count(0)
+
+
 def test_removal_takes_two_steps(open_page: Open, tmp_path: Path) -> None:
     file = tmp_path / "withdrawn.txt"
     file.write_text("Obsoletin must be stored on the moon. " * 20)

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("evaluation", sa.String, primary_key=True),
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
+    op.execute("DROP TABLE IF EXISTS votes")  # homes of 26 November 2026 may have an older one, which nothing wrote to
     op.create_table(
         "votes",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from kb.spelling import folded
+
 CJK = r"\u3400-\u9fff\uf900-\ufaff"
 """Chinese characters, as a regular expression's class without its brackets."""
 HAS_CJK = re.compile(f"[{CJK}]")
@@ -39,7 +41,7 @@ def terms(text: str) -> list[str]:
         if HAS_CJK.match(word):
             found.extend(word[i : i + 2] for i in range(len(word) - 1)) if len(word) > 1 else found.append(word)
         elif word.lower() not in _EN_STOP:
-            found.append(_stem(word.lower()))
+            found.append(_stem(folded(word.lower())))
     return found
 
 

@@ -40,7 +40,7 @@ COMPANION = 0.9
 """A further sentence is quoted when it is worth this much of the best one."""
 ADDS = 0.1
 """... or when it brings at least this share of terms that no quoted sentence has, and is worth LOW of the best."""
-LOW = 0.8
+LOW = 0.85
 
 
 # What a question calls for, and how a sentence shows it has it.
@@ -77,6 +77,9 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     ),
     (re.compile(r"为什么|為什麼|为何|為何|原因|\bwhy\b|\bcauses?\b|\breasons?\b", re.IGNORECASE), _REASON),
 )
+# What asks for a count or an amount is answered by a number, in digits or in words, and by nothing else.
+_AMOUNT_ASKED = re.compile(r"多少|[幾几](?![乎率何])|\bhow (?:many|much)\b", re.IGNORECASE)
+_ANY_NUMBER = re.compile(rf"{_NUMBER.pattern}|第一|[二三四五六七八九十百千万两半]|\bnone\b|\bzero\b", re.IGNORECASE)
 _HOW = re.compile(r"\bhow (?:often|long|large|high|old|far)\b", re.IGNORECASE)  # asks, and names nothing
 # What is counted in 多少盐, 几种类型: of two sentences the one that names it is worth more. Units name nothing.
 _COUNTED = re.compile(rf"(?:多少|几[种类个])(?:的)?([{CJK}]{{1,4}})(?:[？?。，,]|$)")
@@ -170,7 +173,11 @@ class Extractor:
         order = sorted(
             range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
         )
-        return _choose([candidates[i] for i in order], [scores[i] for i in order], weights), confidence
+        quotes = _choose([candidates[i] for i in order], [scores[i] for i in order], weights)
+        said = " ".join(hits[quote.index].chunk.text[quote.start : quote.end] for quote in quotes)
+        if _AMOUNT_ASKED.search(question) and not _ANY_NUMBER.search(said):
+            return [], confidence
+        return quotes, confidence
 
     def weigh(self, question: str, hits: Sequence[Hit]) -> Evidence | None:
         """The evidence that decides whether to answer; None where a monograph's field decides, or without a lexicon."""

@@ -13,9 +13,10 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kb.spelling import folded
 from kb.types import Chunk, Language
 
 if TYPE_CHECKING:
@@ -130,19 +131,8 @@ class Terms:
         return builder.filter(tantivy.Filter.stemmer("english")).build()
 
 
-_BRITISH = ((re.compile(r"(?<=[a-z])[ao]e(?=[a-z])|^oe(?=[a-z])"), "e"), (re.compile(r"our(?=s?$|ed$|ing$)"), "or"))
-
-
-def _folded(word: str) -> str:
-    """One spelling for haemodialysis and hemodialysis, oedema and edema, tumour and tumor."""
-    for british, american in _BRITISH:
-        word = british.sub(american, word) if len(word) > 4 else word
-    return word
-
-
-@lru_cache(maxsize=1 << 15)
 def _english(run: str) -> tuple[str, ...]:
-    run = _folded(run.strip(".'-"))
+    run = folded(run.strip(".'-"))
     if not run or run in _STOP:
         return ()
     parts = [part for part in _INNER.split(run) if part and part not in _STOP]

@@ -308,6 +308,35 @@ def test_boxes_are_those_of_the_quoted_lines_only() -> None:
     assert (citation.page, citation.boxes) == (2, ((1.0, 1.0, 2.0, 2.0),))
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "answered"),
+    [
+        ("算法测试集最少要多少例？", "应明确算法测试集的划分方法，测试集最少要有代表性。", False),
+        ("算法测试集最少要多少例？", "算法测试集最少要三百例。", True),
+        (
+            "How many cases must the test set of the algorithm hold?",
+            "The test set of the algorithm must hold cases.",
+            False,
+        ),
+        (
+            "How many cases must the test set of the algorithm hold?",
+            "The test set of the algorithm must hold ten cases.",
+            True,
+        ),
+    ],
+)
+def test_what_asks_for_an_amount_is_answered_by_a_number(question: str, text: str, answered: bool) -> None:
+    """Lost: asked how many, the reader gets a sentence about the thing in general and takes it for the answer."""
+    assert Extractor().extract(question, [make_hit(text)]).abstained is not answered
+
+
+def test_two_spellings_are_one_word() -> None:
+    """Lost: asked about haemodialysis, the answer passes over what the label says of hemodialysis."""
+    text = "Adults take 500 mg of amoxicillin. Hemodialysis patients take 250 mg of amoxicillin."
+    answer = Extractor().extract("dose of amoxicillin on haemodialysis", [make_hit(text)])
+    assert answer.citations[0].quote.startswith("Hemodialysis")
+
+
 def compared(cosines: list[float]) -> Compared:
     """What an embedder without tokens to show says of sentences."""
     return Compared(np.array(cosines), np.zeros((len(cosines), 0)), ())

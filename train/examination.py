@@ -83,9 +83,7 @@ def rows_asked(rows: Iterator[dict[str, Any]]) -> Iterator[Asked]:
             answerable=answerable,
             source=str(about.get("topic") or about.get("task") or ""),
         )
-        hits = tuple(
-            passage(text, n, about.get("language", "zh")) for n, text in enumerate(about.get("contexts", []), 1)
-        )
+        hits = tuple(_passages(about.get("contexts", []), about.get("language", "zh")))
         yield Asked(judged, hits, str(about.get("unit", "")), tuple(row["messages"]))
 
 
@@ -97,12 +95,20 @@ def harmful_questions(over: Sequence[Hit]) -> list[Asked]:
     ]
 
 
-def passage(text: str, number: int, language: Language = "zh") -> Hit:
-    """A passage of a dataset row as a hit."""
+def _passages(texts: Sequence[str], language: Language) -> Iterator[Hit]:
+    """Fields of one drug as parts of one monograph, which they are: an engine that reads monographs joins them."""
+    entries: dict[str, int] = {}
+    for number, text in enumerate(texts, 1):
+        field = split_field(text)
+        yield passage(text, number, language, entries.setdefault(field[0], number) if field else number)
+
+
+def passage(text: str, number: int, language: Language = "zh", entry: int = 0) -> Hit:
+    """A passage of a dataset row as a hit; `entry`: its page, where it is not one of its own."""
     field = split_field(text)
     kind = "monographs" if field else "text"
     document = Document("dataset", "dataset", "dataset", "", kind, 0, "ready", language=language)  # type: ignore[arg-type]
-    chunk = Chunk(f"row-{number}", "dataset", number * 2, text, "", (Span(0, len(text), number),), language, 0)
+    chunk = Chunk(f"row-{number}", "dataset", number * 2, text, "", (Span(0, len(text), entry or number),), language, 0)
     return Hit(chunk, document, 1.0)
 
 

@@ -245,8 +245,14 @@ def fit(plan: Plan, report: Report | None = None, *, resume: bool = False) -> Re
         callbacks=[teller],
     )
     teller.trainer = trainer
-    before = _before(plan, trainer, pad) if last is None and recipe.zero != 3 else None
+    first = _AtTheStart(plan, trainer, pad)
+    before = None
+    if last is None and recipe.zero == 3:
+        trainer.add_callback(first)
+    elif last is None:
+        before = _before(plan, trainer, pad)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
+    before = first.found if before is None else before
     if teller.stopped:
         return Result(trainer.state.global_step, True, None, None, before)
     held_out = held_out_loss(trainer.model_wrapped, plan, pad)
@@ -255,8 +261,21 @@ def fit(plan: Plan, report: Report | None = None, *, resume: bool = False) -> Re
     return Result(trainer.state.global_step, False, final, held_out, before)
 
 
+class _AtTheStart(TrainerCallback):
+    """Under ZeRO-3 no process has the model whole until the engine stands: its loss is taken then, by all together."""
+
+    def __init__(self, plan: Plan, trainer: _Trainer, pad: int) -> None:
+        self._plan, self._trainer, self._pad = plan, trainer, pad
+        self.found: float | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        engine = self._trainer.model_wrapped
+        self.found = held_out_loss(engine, self._plan, self._pad)
+        engine.train()
+
+
 def _before(plan: Plan, trainer: _Trainer, pad: int) -> float | None:
-    """The loss of the model that the run starts from. Under ZeRO-3 no process has it whole."""
+    """The loss of the model that the run starts from."""
     model = trainer._weights().to(trainer.args.device)
     found = held_out_loss(model, plan, pad)
     model.train()

@@ -68,12 +68,15 @@ def test_foreign_training_states_are_never_opened(tmp_path: Path) -> None:
 def test_zero_trains_as_one_process_does_and_its_shards_are_the_model(store: Store, tmp_path: Path) -> None:
     """One real launch of DeepSpeed in a process of its own; its kills and several processes are in tests/faults."""
     plain, plan = prepared(store, tmp_path / "base")
-    fit.fit(plan)
+    alone = fit.fit(plan)
     run, _ = prepared(store, tmp_path / "base", zero=3, offload_optimizer=True, offload_parameters=True)
     runs = Runs(store)
     ended = launch.carry_out(runs, run)
     assert ended.state == "done", ended.reason
     assert losses(runs, run) == pytest.approx(losses(runs, plain), abs=5e-3)
+    before, after = ended.result["held_out_loss_before"], ended.result["held_out_loss"]
+    assert (before, after) == pytest.approx((alone.held_out_loss_before, alone.held_out_loss), abs=5e-3)
+    assert after < before
     newest = checkpoints.newest_complete(run.folder)
     assert newest is not None
     assert (newest / "latest").is_file()

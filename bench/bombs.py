@@ -256,14 +256,15 @@ class Outcome:
 class Watch(threading.Thread):
     """Notes the most memory that each kind of process below this one has had."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float = 0.05) -> None:
         super().__init__(daemon=True)
+        self._every_s = every_s
         self.most: Counter[str] = Counter()
         self._over = threading.Event()
 
     def run(self) -> None:
         mine = Path("/proc/self/cmdline").read_bytes()
-        while not self._over.wait(0.05):
+        while not self._over.wait(self._every_s):
             for pid in _below(os.getpid()):
                 try:
                     command = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -24,6 +24,7 @@ _MOST_SEGMENTS = 400
 _DEEPEST = 3  # forms within forms
 _THIN = 3.0  # points: a path no thicker than this is a ruled line
 _SHORT = 6.0  # points: shorter ones are dashes of letters drawn as paths, ticks, dots
+_TEXT = raw.FPDF_PAGEOBJ_TEXT
 _Matrix = tuple[float, float, float, float, float, float]
 _UNMOVED: _Matrix = (1, 0, 0, 1, 0, 0)
 
@@ -83,7 +84,8 @@ def _objects(page: int | None, count: int) -> Iterator[tuple[int, int, _Matrix]]
 
 
 def _wanted(addresses: list[int], matrix: _Matrix, deeper: int) -> Iterator[tuple[int, int, _Matrix]]:
-    for address, kind in zip(addresses, map(_get_type, addresses), strict=True):
+    kinds = map(_get_type, addresses)
+    for address, kind in [(address, kind) for address, kind in zip(addresses, kinds, strict=True) if kind != _TEXT]:
         if kind in (raw.FPDF_PAGEOBJ_PATH, raw.FPDF_PAGEOBJ_IMAGE):
             yield address, kind, matrix
         elif kind == raw.FPDF_PAGEOBJ_FORM and deeper:

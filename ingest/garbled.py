@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
+from string import ascii_letters
 
 _LEAST = 40  # characters below which a page says too little to judge
 _UNMAPPED = re.compile("[\ufffd\ue000-\uf8ff\U000f0000-\U0010fffd\x00-\x08\x0e-\x1f\x80-\x9f\ufdd0-\ufdef]")
@@ -20,7 +21,6 @@ _MOJIBAKE_RUN = re.compile(
     "[\u00a1-\u00ff\u0152-\u0178\u02c6\u02dc\u201a-\u201e\u2020\u2021\u2030\u2039\u203a\u20ac\u2122]{4,}"
 )
 _IDEOGRAPH = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002ffff]")
-_LATIN = re.compile("[A-Za-z]")
 _WORDS = re.compile("[a-z]{4,}")
 
 
@@ -29,29 +29,25 @@ def garbled(text: str) -> str:
     solid = re.sub(r"\s+", "", text)
     if len(solid) < _LEAST:
         return ""
-    counts = Counter(solid)  # a page has few different characters: each is judged once
-    unmapped = _total(counts, _UNMAPPED) + len(_CID.findall(solid)) - len(_BULLETS.findall(text))
+    unmapped = len(_UNMAPPED.findall(solid)) + len(_CID.findall(solid)) - len(_BULLETS.findall(text))
     if unmapped > 0.15 * len(solid):
         return "most of its characters have no meaning stated"
-    ideographs = _total(counts, _IDEOGRAPH)
-    runs = 0 if solid.isascii() else sum(map(len, _MOJIBAKE_RUN.findall(text)))
+    ascii_only = solid.isascii()
+    ideographs = 0 if ascii_only else len(_IDEOGRAPH.findall(solid))
+    runs = 0 if ascii_only else sum(map(len, _MOJIBAKE_RUN.findall(text)))
     if runs > 0.25 * len(solid) and ideographs < 0.05 * len(solid):
         return "it was written in another character set (mojibake)"
     if ideographs >= _LEAST:
-        rare = sum(n for one, n in counts.items() if _IDEOGRAPH.match(one) and not _is_common(one))
+        rare = sum(n for one, n in Counter(solid).items() if _IDEOGRAPH.match(one) and not _is_common(one))
         if rare > 0.3 * ideographs:
             return "its ideographs are rare ones that make no words"
     spelling = "".join(_WORDS.findall(text))
     spelt = len(spelling)
-    if spelt >= 200 and spelt > 0.5 * _total(counts, _LATIN):
+    if spelt >= 200 and spelt > 0.5 * sum(map(solid.count, ascii_letters)):
         vowels = sum(map(spelling.count, "aeiouy"))
         if not 0.24 <= vowels / spelt <= 0.62:
             return "its letters spell no words"
     return ""
-
-
-def _total(counts: Counter[str], kind: re.Pattern[str]) -> int:
-    return sum(n for character, n in counts.items() if kind.match(character))
 
 
 @lru_cache(maxsize=1 << 15)

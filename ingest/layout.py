@@ -167,6 +167,13 @@ def _joined(pieces: Sequence[Piece]) -> tuple[list[Line], list[list[tuple[float,
         end = at + 1
         while end < len(pieces) and pieces[end].line == pieces[at].line and pieces[end].x0 >= pieces[end - 1].x1:
             end += 1
+        if end == at + 1:
+            piece = pieces[at]
+            box = round(piece.x0, 2), round(piece.y0, 2), round(piece.x1, 2), round(piece.y1, 2)
+            lines.append(Line(piece.text, box, round(piece.size, 2), bold=piece.bold))
+            edges.append([(piece.x0, piece.x1)])
+            at = end
+            continue
         group = pieces[at:end]
         box = (
             round(min(p.x0 for p in group), 2),
@@ -249,7 +256,8 @@ def _right_to_left(pieces: list[Piece]) -> list[Piece]:
     ordered: list[Piece] = []
     run: list[Piece] = []
     for piece in pieces:
-        if runs_down(piece.text, (piece.x0, piece.y0, piece.x1, piece.y1), piece.size):
+        upright = piece.y1 - piece.y0 > 2.5 * (piece.x1 - piece.x0)
+        if upright and runs_down(piece.text, (piece.x0, piece.y0, piece.x1, piece.y1), piece.size):
             run.append(piece)
         else:
             ordered += [*_tiers(run), piece]

@@ -294,7 +294,8 @@ def _role(role: Any) -> LineRole:
 def _box(box: Any) -> Box | None:
     if box is None:
         return None
-    x0, y0, x1, y1 = (_finite(value) for value in box)
+    x0, y0, x1, y1 = map(float, box)
+    _finite(x0 + y0 + x1 + y1)
     return x0, y0, x1, y1
 
 

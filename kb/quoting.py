@@ -29,8 +29,9 @@ class Quote:
 
 
 def squeezed(text: str) -> str:
-    """For comparing: without spaces, and without the marks some plain texts put before a heading."""
-    return "".join(re.sub(r"^<[^>]{1,4}>|^#+", "", text.strip()).split()).lower()
+    """For comparing: without spaces, bullets and the marks plain texts put before headings; one kind of hyphen."""
+    bare = re.sub(r"^(?:<[^>]{1,4}>|#+|[•●▪◦·]\s*)", "", text.strip())
+    return "".join(re.sub("[\u2010\u2011]", "-", bare).split()).lower()
 
 
 def abstained(text: str, hits: list[Hit], citations: tuple[Citation, ...] = ()) -> Answer:

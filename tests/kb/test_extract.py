@@ -330,6 +330,13 @@ def test_what_asks_for_an_amount_is_answered_by_a_number(question: str, text: st
     assert Extractor().extract(question, [make_hit(text)]).abstained is not answered
 
 
+def test_one_sentence_is_quoted_once_with_and_without_its_bullet() -> None:
+    """Lost: the reader reads the same recommendation twice, from the list and from the text."""
+    said = "Follow-up within 3 days should be considered when starting methadone."
+    answer = Extractor().extract("follow-up when starting methadone", [make_hit(f"• {said}"), make_hit(said)])
+    assert len(answer.citations) == 1
+
+
 def test_two_spellings_are_one_word() -> None:
     """Lost: asked about haemodialysis, the answer passes over what the label says of hemodialysis."""
     text = "Adults take 500 mg of amoxicillin. Hemodialysis patients take 250 mg of amoxicillin."

@@ -47,15 +47,16 @@ def plain_bm25(passages: Mapping[str, str]) -> Search:
     counts = [Counter(cut(text)) for text in passages.values()]
     lengths = np.array([sum(one.values()) for one in counts], dtype=np.float64)
     norm = 1.2 * (1 - 0.75 + 0.75 * lengths / lengths.mean())
-    postings: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    listed: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, one in enumerate(counts):
         for word, count in one.items():
-            postings[word].append((number, count))
+            listed[word].append((number, count))
+    postings = {word: np.array(found).T for word, found in listed.items()}
 
     def search(question: str) -> list[str]:
         scores = np.zeros(len(ids))
         for word in set(cut(question)) & postings.keys():
-            numbers, found = np.array(postings[word]).T
+            numbers, found = postings[word]
             rarity = math.log(1 + (len(ids) - len(numbers) + 0.5) / (len(numbers) + 0.5))
             scores[numbers] += rarity * found * 2.2 / (found + norm[numbers])
         return [ids[i] for i in np.argsort(-scores, kind="stable")[:K] if scores[i] > 0]

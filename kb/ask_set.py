@@ -103,7 +103,8 @@ def ask_rows(
 def verbatim_share(kb: KnowledgeBase, answer: Answer) -> float | None:
     """The share of an answer's quotations that stand on the pages they name; None when nothing is quoted.
 
-    Compared are the pages as they were read, before lines are joined, so spaces and hyphens at line ends do not count.
+    Compared are the pages as they were read, before lines are joined, so spaces, control characters and hyphens at
+    line ends do not count.
     """
     if not answer.citations:
         return None
@@ -117,7 +118,7 @@ def verbatim_share(kb: KnowledgeBase, answer: Answer) -> float | None:
 
 
 def _bare(text: str) -> str:
-    return re.sub(r"[\s\u00ad\u2010-]+", "", unicodedata.normalize("NFKC", text))
+    return re.sub(r"[\s\x00-\x1f\x7f\u00ad\u2010-]+", "", unicodedata.normalize("NFKC", text))
 
 
 def finished(kb: KnowledgeBase, question: str, hits: Sequence[Hit]) -> Answer:

@@ -156,6 +156,12 @@ class Adding:
         self.latest = batch
         return batch
 
+    def put_away(self, principal: Principal) -> None:
+        """Show the latest upload no longer, if all of it is done. Raises AccessDenied."""
+        require(principal, Permission.UPLOAD)
+        if self.latest and self.latest.finished:
+            self.latest = None
+
     def steer(self, principal: Principal, act: str, number: int) -> None:
         """Pause, resume or cancel a job, or try it again. Raises AccessDenied or UsageError."""
         require(principal, Permission.UPLOAD)

@@ -24,7 +24,7 @@ from ui.events import CLICKS, QUICK, act_of
 from ui.i18n import language_of, say
 from ui.library_view import ROWS, Listing, filters, table
 from ui.markup import safe
-from ui.progress_view import STEERED, progress
+from ui.progress_view import PUT_AWAY, STEERED, progress
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -136,6 +136,8 @@ def wire_library(tab: LibraryTab, service: Service, adding: Adding, language: gr
             also, chosen = document.decided(tab.panel, service, adding, act, value, spoken)
         elif act in STEERED and value.isdecimal():
             also = document.told_of(tab.panel, lambda: adding.steer(present(), act, int(value)))
+        elif act == PUT_AWAY:
+            also = document.told_of(tab.panel, lambda: adding.put_away(present()))
         elif act == "order":
             listing = listing.sorted_by(value)
         elif act == "more":

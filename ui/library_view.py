@@ -150,7 +150,8 @@ def _vectors_coming(document: Document, knows: bool, language: Language) -> str:
     """While vectors are being computed, how far that is."""
     if document.state != "ready" or not knows or document.embedded >= document.chunks:
         return ""
-    return f'<span class="vm-by-words">{safe(_vectors(document, knows, language))}</span>'
+    told = say(language, "vectors_so_far", n=f"{document.embedded:,}", of=f"{document.chunks:,}")
+    return f'<span class="vm-by-words">{safe(told)}</span>'
 
 
 def _vectors(document: Document, knows: bool, language: Language) -> str:

@@ -13,6 +13,8 @@ from ui.markup import act_button, safe
 
 STEERED: Final = ("pause", "resume", "cancel", "again")
 """Acts of the buttons, each with the number of a job."""
+PUT_AWAY: Final = "putaway"
+"""Act of the button of a list that is done."""
 
 
 def progress(files: Sequence[FileState] | None, others: Sequence[Job], language: Language) -> str:
@@ -29,7 +31,11 @@ def _uploaded(files: Sequence[FileState] | None, language: Language) -> str:
     else:
         heading = say(language, "adding", n=len(files))
     rows = "".join(_file(f, language) for f in files)
-    return f'<p class="vm-count" role="status">{safe(heading)}</p><ul class="vm-files">{rows}</ul>'
+    away = act_button(PUT_AWAY, say(language, "put_away"), "") if all(file.status for file in files) else ""
+    return (
+        f'<div class="vm-files-head"><p class="vm-count" role="status">{safe(heading)}</p>{away}</div>'
+        f'<ul class="vm-files">{rows}</ul>'
+    )
 
 
 def _file(file: FileState, language: Language) -> str:

@@ -33,6 +33,8 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "meta_supersedes": ("Supersedes", "取代"),
     "meta_superseded_by": ("Superseded by", "被取代"),
     "meta_vectors": ("Vectors", "向量"),
+    "vectors_so_far": ("vectors: {n} of {of}", "向量：{n} / {of}"),
+    "put_away": ("Hide this list", "收起此列表"),
     "meta_pages": ("Pages", "页数"),
     "meta_chunks": ("Passages", "段落"),
     "hint_draft": (

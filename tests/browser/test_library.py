@@ -74,6 +74,8 @@ def test_upload_shows_progress_and_refuses_only_what_is_broken(open_page: Open, 
     assert page.locator("#vm-documents img, #vm-progress img").count() == 0
     _upload(page, [book])
     expect(page.locator("#vm-progress .vm-count")).to_have_text("0 added, 1 known already, 0 refused", timeout=60_000)
+    page.get_by_role("button", name="Hide this list").click()
+    expect(page.locator("#vm-progress .vm-count")).to_have_count(0)
 
 
 def test_an_upload_is_paused_goes_on_and_is_cancelled(open_page: Open, tmp_path: Path) -> None:

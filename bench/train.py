@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -363,13 +364,19 @@ def kill_rounds(store: Store, base: Path, examples: Sequence[Encoded], kills: in
 
 
 def _metric_steps(run: Run) -> list[int]:
+    """The steps told so far, in the order told; a line that a kill left torn is none."""
     import json
 
     from train.runs import METRICS
 
     path = run.folder / METRICS
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [int(json.loads(line)["step"]) for line in lines if line.endswith("\n")]
+    told = []
+    for line in lines:
+        with suppress(ValueError):
+            if line.endswith("\n"):
+                told.append(int(json.loads(line)["step"]))
+    return told
 
 
 def _until(process: Any, reached: Callable[[], bool]) -> None:

@@ -2,7 +2,7 @@
 
 Real fields alone teach a small model to recite the training drugs. So in a share of the drills the passages are made
 up: names and values of random pieces (nothing can be recited, all must be read), or values spliced from two real ones.
-Several questions share one reading of the passages; a fifth of them has no answer there.
+Several questions share one reading of the passages; some have no answer there, and some are requests to be refused.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ Asker = Callable[[random.Random, str, str], str]
 """(chance, field, name) → a question for that field of that drug."""
 Shower = Callable[[Sequence[str], str], list[dict[str, str]]]
 """(passages, question) → the messages before the answer."""
-
-_UNANSWERABLE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,10 @@ class DrillPlan:
     """Characters of the longest value."""
     pieces: int = 24
     """Tokens of the longest random value."""
+    unanswerable: float = 0.3
+    """Share of the questions whose answer is not there."""
+    refused: float = 0.1
+    """Share of the conversations that end in a request to be refused."""
 
 
 def drills(
@@ -50,6 +52,7 @@ def drills(
     *,
     ask: Asker,
     show: Shower,
+    refused: Callable[[random.Random], str],
     not_mentioned: str,
     seed: int,
 ) -> Iterator[list[dict[str, str]]]:
@@ -67,11 +70,15 @@ def drills(
         kind = _kind(chance, plan)
         if kind != "real":
             shown = _made_up(chance, shown, kind, pieces, values, by_name, plan)
-        asked = _questions(chance, shown, names, list(by_name), plan.questions)
+        asked = [
+            (ask(chance, field, name), answer)
+            for name, field, answer in _questions(chance, shown, names, list(by_name), plan)
+        ]
+        if chance.random() < plan.refused:
+            asked.insert(chance.randint(0, len(asked)), (refused(chance), ""))
         texts = [f"{one.name}\n{one.field}:{one.value}" for one in shown]
         messages: list[dict[str, str]] = []
-        for number, (name, field, answer) in enumerate(asked):
-            question = ask(chance, field, name)
+        for number, (question, answer) in enumerate(asked):
             messages += show(texts, question) if number == 0 else [{"role": "user", "content": question}]
             messages.append({"role": "assistant", "content": answer or not_mentioned})
         if messages:
@@ -127,13 +134,13 @@ def _spliced(chance: random.Random, values: Sequence[str], longest: int) -> str:
 
 
 def _questions(
-    chance: random.Random, shown: Sequence[Field], fields: Sequence[str], names: Sequence[str], most: int
+    chance: random.Random, shown: Sequence[Field], fields: Sequence[str], names: Sequence[str], plan: DrillPlan
 ) -> list[tuple[str, str, str]]:
-    """(name, field, answer) of `most` questions or fewer; an empty answer: the passages do not say."""
+    """(name, field, answer) of `plan.questions` or fewer; an empty answer: the passages do not say."""
     answers = {(one.name, one.field): one.value for one in shown}
     asked: list[tuple[str, str, str]] = []
-    for _ in range(most):
-        if chance.random() < _UNANSWERABLE:
+    for _ in range(plan.questions):
+        if chance.random() < plan.unanswerable:
             name = chance.choice(shown).name if chance.random() < 0.6 else chance.choice(names)
             field = chance.choice(fields) if chance.random() < 0.6 else chance.choice(shown).field
             answer = ""

@@ -18,18 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from kb.access import SINGLE
 from kb.errors import KBError, StoreError, UsageError
-from kb.prompt_formats import SHORT_SYSTEM, PromptFormat, short_text, split_field
+from kb.prompt_formats import SHORT_SYSTEM, PromptFormat, field_text, short_text, split_field
 from kb.prompts import NOT_MENTIONED
 from kb.store import Store
 from train import datasets, fields, model_folders
 from train.architecture import Size, train_tokenizer, write_new_model
 from train.contexts import ContextPlan, PassageSearch
 from train.drills import DrillPlan, Field, drills
-from train.examples import Selection
+from train.examples import Examples, Selection
 from train.fields import TEMPLATES, FieldsReport
 from train.packing import Encoded, pack
 from train.prepare import Ready, Sft, counts, describe, encoded, prepare_sft, register
 from train.recipe import Recipe
+from train.refusals import PARTS, harmful_request, refused_rows
 from train.runs import RESUMABLE, Run, Runs
 from train.templates import encode, encode_text
 from train.under_way import under_way
@@ -61,6 +62,10 @@ class LoopPlan:
     """Tokens of reading drills, the first part of the curriculum."""
     text_share: float = 0.02
     """Of the drills' tokens, how many of the monographs' plain text beside them."""
+    refused: float = 0.06
+    """Requests to be refused, as a share of the dataset's examples; all of them for training."""
+    without_oracle: float = 0.2
+    """Share of the answerable examples that are shown without the field that answers them, to be declined."""
     epochs: float = 1.0
     """How often the dataset is seen, the second part."""
     row: int = 512
@@ -115,14 +120,37 @@ class Loop:
         curated(base, self._told)
         self._told("building the dataset")
         search = PassageSearch(base.store, base.retriever)
-        plan = datasets.DatasetPlan(
-            selection=Selection(states=("kept", "accepted"), generators=("fields",)),
-            contexts=ContextPlan("fields", distractors=3, longest=self.plan.longest, seed=self.plan.seed),
-            style="short",
+        selection = Selection(states=("kept", "accepted"), generators=("fields",))
+        contexts = ContextPlan(
+            "fields",
+            distractors=3,
+            without_oracle=self.plan.without_oracle,
+            longest=self.plan.longest,
+            seed=self.plan.seed,
         )
+        plan = datasets.DatasetPlan(selection=selection, contexts=contexts, style="short")
+        refusals = self._refusals(Examples(base.store), plan)
+        plan = replace(plan, chat_files=(refusals,) if refusals else ())
         built = datasets.build(base.store, self.plan.name, plan, search)
         self.note(dataset=f"{built.name}/{built.version}")
         return built
+
+    def _refusals(self, examples: Examples, plan: datasets.DatasetPlan) -> Path | None:
+        """A file of harmful requests with the reply that declines them, over fields of drugs of the training split."""
+        passages = [
+            field_text(one.unit.removeprefix("drug:"), one.topic, one.answers[0])
+            for one in examples.stream(plan.selection)
+            if one.answerable
+            and len(one.answers[0]) <= self.plan.longest
+            and datasets.split_of(one.unit, plan.shares) == "train"
+        ]
+        if not self.plan.refused or not passages:
+            return None
+        path = self._file.with_name("refusals.jsonl")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = refused_rows(passages, round(self.plan.refused * len(passages)), seed=self.plan.seed)
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        return path
 
     # -- the model -------------------------------------------------------------------------------------------------
 
@@ -136,7 +164,8 @@ class Loop:
         if not texts:
             raise UsageError(f"Dataset {dataset.name} shows no single fields. Build it with --contexts fields.")
         words = [template for templates in TEMPLATES.values() for template in templates] * 20
-        words += [SHORT_SYSTEM["zh"], NOT_MENTIONED["zh"]] * 50
+        words += [*SHORT_SYSTEM.values(), *NOT_MENTIONED.values()] * 50
+        words += [word for parts in PARTS.values() for part in parts for word in part] * 5
         tokenizer = train_tokenizer([*texts, *words], self.plan.vocabulary, self.plan.size.context)
         written = self.home / "runs" / f".{name}.writing"
         parameters = write_new_model(written, tokenizer, self.plan.size, seed=self.plan.seed)
@@ -262,6 +291,12 @@ def curriculum(tokenizer: Any, dataset: datasets.Dataset, plan: LoopPlan) -> Ite
         if len(text) <= plan.row:
             tokens += len(text)
             yield text
+    passages = [f"{one.name}\n{one.field}:{one.value}" for one in taught]
+    for row in refused_rows(passages, int(plan.drill_tokens / 100 * plan.refused), seed=plan.seed):
+        declined = encode(tokenizer, row["messages"], "chat")
+        if len(declined) <= plan.row:
+            tokens += len(declined)
+            yield declined
     pieces = _pieces(tokenizer)
     for stage, (share, drill_plan) in enumerate(STAGES):
         until = tokens + share * plan.drill_tokens
@@ -271,6 +306,7 @@ def curriculum(tokenizer: Any, dataset: datasets.Dataset, plan: LoopPlan) -> Ite
             replace(drill_plan, longest=min(drill_plan.longest, plan.longest)),
             ask=_ask,
             show=_show,
+            refused=harmful_request,
             not_mentioned=NOT_MENTIONED["zh"],
             seed=plan.seed + stage + 1,
         )

@@ -38,7 +38,8 @@ def cut(text: str) -> list[str]:
     """Words for the plain BM25."""
     import jieba
 
-    return re.findall(r"\w+", " ".join(jieba.cut(text)) if language_of(text) == "zh" else text.lower())
+    text = text.lower()
+    return re.findall(r"\w+", " ".join(jieba.cut(text)) if language_of(text) == "zh" else text)
 
 
 def plain_bm25(passages: Mapping[str, str]) -> Search:

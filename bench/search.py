@@ -33,6 +33,7 @@ from kb.types import Chunk, Delta, Document, Language, Span
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "documents"
 FIELDS = ("用法用量", "禁忌证", "不良反应", "药物相互作用")
+POOL = 700  # sentences of a language: embedding them is most of what a small run takes
 NOISE = 0.3  # length of what is added to a passage's unit vector
 Pool = dict[Language, tuple[list[str], np.ndarray]]
 """Sentences of a language, and their vectors."""
@@ -59,6 +60,7 @@ def pool_of(embedder: Embedder) -> Pool:
     pool: Pool = {}
     for language in ("zh", "en"):
         own = [text for text in both if language_of(text) == language]
+        own = random.Random(0).sample(own, min(POOL, len(own)))
         pool[language] = (own, embedder.encode(own))
     return pool
 

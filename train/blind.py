@@ -33,6 +33,8 @@ SETS: Final[tuple[QuestionSet, ...]] = get_args(QuestionSet)
 Choice = Literal["a", "b", "same", "neither"]
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 _RESAMPLES = 2000
+_NEWEST = 30
+"""Evaluations whose answers are looked through; older ones are compared by evaluating again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ class Blind:
             sa.select(evaluations.c.dataset, evaluation_answers.c.body)
             .join(evaluation_answers, evaluation_answers.c.evaluation == evaluations.c.id)
             .order_by(evaluations.c.number.desc())
+            .limit(_NEWEST)
         )
         with self._store.reading() as connection:
             rows = connection.execute(query).all()

@@ -11,6 +11,7 @@ from kb.access import Permission, Principal
 from kb.types import READ_STATES, Document, DocumentState, Language
 from ui.i18n import say
 from ui.markup import act_button, collections, document_button, page_button, safe, select, sure_box
+from ui.reasons import reason_in
 
 _METADATA = ("author", "subject", "keywords", "attachments")  # of what the file says of itself
 _COLUMNS = ("col_title", "col_state", "col_pages", "col_chunks", "col_edition", "col_collection")
@@ -128,7 +129,7 @@ def _row(document: Document, chosen: bool, knows: bool, language: Language) -> s
             if document.file.rsplit(".", 1)[0] != title != document.file
             else ""
         )
-        + (f'<span class="vm-reason">{safe(document.reason)}</span>' if document.reason else "")
+        + (f'<span class="vm-reason">{safe(reason_in(language, document.reason))}</span>' if document.reason else "")
     )
     failed = document.state == "failed"
     edition = " · ".join(filter(None, (document.edition, document.issued)))
@@ -185,7 +186,7 @@ def details(
     reason = "meta_refused" if document.state == "failed" else "meta_reason"
     facts = [
         (say(language, "meta_file"), document.file),
-        (say(language, reason), document.reason),
+        (say(language, reason), reason_in(language, document.reason)),
         (say(language, "meta_kind"), say(language, f"kind_{document.kind}")),
         (say(language, "meta_size"), _size(document.bytes, language)),
         (say(language, "meta_language"), say(language, f"language_{document.language}")),

@@ -10,6 +10,7 @@ from kb.types import Language
 from ui.adding import FileState, step_of
 from ui.i18n import TEXTS, say
 from ui.markup import act_button, safe
+from ui.reasons import reason_in
 
 STEERED: Final = ("pause", "resume", "cancel", "again")
 """Acts of the buttons, each with the number of a job."""
@@ -43,7 +44,7 @@ def _file(file: FileState, language: Language) -> str:
     if file.status:
         key = "status_draft" if file.status == "added" and file.state == "draft" else f"status_{file.status}"
         values = {"pages": file.pages, "chunks": file.chunks} if file.status == "added" else {}
-        text = say(language, key, **values) + (f": {file.reason}" if file.reason else "")
+        text = say(language, key, **values) + (f": {reason_in(language, file.reason)}" if file.reason else "")
         again = _steer("again", file.job, file.name, language) if file.status in ("failed", "stopped") else ""
         outcome = f'<span class="vm-outcome">{safe(text)} {again}</span>'
         return f'<li class="vm-file-{file.status}">{name}{outcome}</li>'

@@ -23,7 +23,7 @@ from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Chunk, DocumentKind, Page, Span
 
-VERSION = 6
+VERSION = 7
 """Raised whenever the same pages would give other chunks."""
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
@@ -206,7 +206,8 @@ def _units(drafts: Sequence[Draft], count_tokens: TokenCounter, max_tokens: int,
             whole = whole_lines or draft.roles[span] in ("head", "row")
             parts += [(n, span, *span)] if whole else sentences(n, span, *span)
     counts = counted(parts)
-    for finer in (sentences, pieces) if whole_lines else (pieces,):
+    # A piece may come out too long, because tokens are shorter in one part of a sentence than in another: cut again.
+    for finer in (sentences, pieces, pieces) if whole_lines else (pieces, pieces):
         finest = [finer(*part, count) if count > max_tokens else [] for part, count in zip(parts, counts, strict=True)]
         again = iter(counted([part for found in finest for part in found]))
         both = [

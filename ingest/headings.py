@@ -313,9 +313,10 @@ def _rank(line: FlatLine, sizes: dict[float, int], body_size: float, *, bold: bo
             return _DOTTED_RANK + depth - 1
     if larger:
         return sizes.get(round(line.size, 0), _SIZE_RANK + 9)
-    if _capitals(text) and line.box is not None:
+    set_in_type = line.box is not None or line.size > 0  # in plain text and records such lines are anything
+    if set_in_type and _capitals(text):
         return _CAPITALS_RANK
-    if _BRACKETED.fullmatch(text) and line.box is not None:
+    if set_in_type and _BRACKETED.fullmatch(text):
         return _BRACKETED_RANK
     return _BOLD_RANK if bold else None
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.chunk import chunk_pages
@@ -70,6 +70,7 @@ def test_every_span_says_what_its_line_says(texts: list[list[str]], most: int) -
 
 @settings(max_examples=60, deadline=None)
 @given(PAGES, st.integers(12, 60))
+@example([["the", "given. given.", "given. the 二甲双胍 二甲双胍 二甲双胍 每日两次。"]], 12)
 def test_no_chunk_is_longer_than_the_limit_allows(texts: list[list[str]], most: int) -> None:
     for chunk in chunks_of([page(n, lines) for n, lines in enumerate(texts, start=1)], max_tokens=most):
         assert chunk.tokens <= 1.25 * most + 6  # parts are counted one by one; joined they may be a few tokens more
@@ -278,6 +279,15 @@ def test_a_bold_line_is_a_heading_and_a_bold_paragraph_is_none() -> None:
     ]
     warning = [("This medicine may cause sleepiness and must", True)] * 5
     assert headed_lines(weighted(*warning, *text, *text, *text), (), "pdf")[1] == []
+
+
+def test_a_word_file_has_the_headings_of_its_pdf() -> None:
+    """A passage of the Word file would else be told under another section than the same passage of the PDF."""
+    said = ["（二）综述资料", "（1）传导方式", "助听器按传导方式分为两种。", "（2）佩戴方式", "盒式和耳背式。"]
+    word = Page(1, tuple(Line(text, None, 14.0) for text in said))
+    assert [heading.title for heading in headed_lines([word], (), "docx")[1]] == [said[0], said[1], said[3]]
+    plain = Page(1, tuple(map(Line, said)))
+    assert [heading.title for heading in headed_lines([plain], (), "text")[1]] == [said[0]]
 
 
 def test_a_list_is_kept_with_what_leads_into_it_and_each_item_is_whole() -> None:

@@ -14,6 +14,7 @@ from ui.door import COOKIE
 from ui.i18n import say
 from ui.login import address_of, page, posted_form, spoken, told
 from ui.markup import safe
+from ui.reasons import reason_in
 
 
 def account_routes(accounts: Accounts) -> APIRouter:
@@ -32,7 +33,12 @@ def account_routes(accounts: Accounts) -> APIRouter:
             old, new = form.get("old", ""), form.get("new", "")
             await run_sync(accounts.change_password, me, old, new, address_of(request))
         except KBError as error:
-            return _page(accounts, request, bad=str(error), status=429 if isinstance(error, TooManyTries) else 422)
+            return _page(
+                accounts,
+                request,
+                bad=reason_in(spoken(request), str(error)),
+                status=429 if isinstance(error, TooManyTries) else 422,
+            )
         answer = RedirectResponse("/login?told=changed", 303)
         answer.delete_cookie(COOKIE, path="/")
         return answer
@@ -46,7 +52,7 @@ def account_routes(accounts: Accounts) -> APIRouter:
             label = form.get("label", "")
             _, secret = await run_sync(lambda: accounts.add_key(me.id, label, by=me))
         except KBError as error:
-            return _page(accounts, request, bad=str(error), status=422)
+            return _page(accounts, request, bad=reason_in(spoken(request), str(error)), status=422)
         return _page(accounts, request, secret=secret)
 
     @router.post("/keys/{key}/revoke")
@@ -56,7 +62,7 @@ def account_routes(accounts: Accounts) -> APIRouter:
             require(me, Permission.OWN_ACCOUNT)
             await run_sync(lambda: accounts.revoke_key(key, by=me, user=me.id))
         except KBError as error:
-            return _page(accounts, request, bad=str(error), status=404)
+            return _page(accounts, request, bad=reason_in(spoken(request), str(error)), status=404)
         return _page(accounts, request, good=say(spoken(request), "apikey_revoked"))
 
     return router

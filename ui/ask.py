@@ -31,6 +31,7 @@ from ui.markup import act_button, done, refused, safe
 from ui.narrowed import Narrowed
 from ui.numbering import in_order
 from ui.past import PastPanel
+from ui.reasons import reason_in
 from ui.scope import ScopePanel
 from ui.who import present
 
@@ -209,7 +210,7 @@ def wire_ask(tab: AskTab, service: Service, language: gr.Radio, tabs: gr.Tabs) -
                 }
             yield {tab.tools: _tools((*past, exchange), spoken)}
         except KBError as error:
-            exchange = replace(exchange, state="failed", notice=str(error))
+            exchange = replace(exchange, state="failed", notice=reason_in(spoken, str(error)))
             shown = redrawn((*past, exchange), chosen) | _buttons(tab, past, running=True)  # until it has settled
             yield shown | ({tab.question: exchange.question} if typed else {})
 

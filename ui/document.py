@@ -25,6 +25,7 @@ from ui.i18n import language_of, say
 from ui.library_view import Listing, details
 from ui.markup import done, refused, safe
 from ui.quality_view import duplicates_view, quality_view
+from ui.reasons import reason_in
 from ui.who import present
 
 Update = dict[Any, Any]
@@ -149,7 +150,7 @@ def decided(
         told = say(language, f"did_{act}")
         return closed(panel) | {panel.told: done(told)}, key
     except KBError as error:
-        return closed(panel) | {panel.told: refused(error)}, key
+        return closed(panel) | {panel.told: refused(reason_in(language, str(error)))}, key
 
 
 ACTS: Final = ("edit", "remove", "publish", "unpublish", "reread", "keep")
@@ -174,7 +175,7 @@ def wire_panel(
         try:
             service.edit(present(), str(key), noted)
         except KBError as error:
-            return {panel.told: refused(error)}  # the form stays open, with what was written
+            return {panel.told: refused(reason_in(spoken, str(error)))}  # the form stays open, with what was written
         told = closed(panel) | {panel.told: done(say(spoken, "saved"))}
         return redrawn(str(key), listed, spoken) | told
 

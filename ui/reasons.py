@@ -1,7 +1,7 @@
-"""Why a document was refused, is a draft, or wants a look: the reasons that the library keeps in English, in Chinese.
+"""Why a document was refused or is a draft, and why something could not be done: what kb says in English, in Chinese.
 
-Reasons are kept as sentences, because command line and API tell them too. The page knows the usual ones by their
-pattern; one that it does not know is shown as it is.
+Reasons are kept and raised as sentences, because command line and API tell them too. The page knows the usual ones by
+their pattern; one that it does not know is shown as it is.
 """
 
 from __future__ import annotations
@@ -61,6 +61,24 @@ _ZH: Final[tuple[tuple[str, str], ...]] = (
     ),
     (r"(\d+) of (\d+) pages (?:has|have) no text: (.+)", r"\2 页中有 \1 页没有文字：\3"),
     (r"already in the library as (.+)", r"资料库中已有：\1"),
+    # what can be refused on the page
+    (r"'(.+)' is no date\. Write .*", r"“\1”不是日期，请写作 2024、2024-05 或 2024-05-31。"),
+    (r"No document is in a collection '(.+)'\. .*", r"没有文档属于合集“\1”。"),
+    (r"No such document in the library\.", "资料库中没有此文档。"),
+    (
+        r"(.+) cannot supersede (.+): it is the same, or an older, edition\.",
+        r"\1 不能取代 \2：它是同一版或更早的版本。",
+    ),
+    (r"(.+) was removed meanwhile\.", r"\1 已被移除。"),
+    (r"Name or password is wrong\.", "用户名或密码不正确。"),
+    (r"Too many wrong passwords\. Try again in (\d+) minutes\.", r"密码错误次数过多，请在 \1 分钟后再试。"),
+    (r"A password has (\d+) to (\d+) characters\. .*", r"密码须为 \1 至 \2 个字符，可用一句话。"),
+    (r"This password is too easy to guess\. .*", "此密码太容易被猜到，可用一句话。"),
+    (r"There is an account '(.+)' already\. .*", r"账户“\1”已存在，请换一个名称。"),
+    (r"A name is 1 to 64 letters.*", "用户名为 1 至 64 个字母、数字或 . @ + - _，中间可有单个空格。"),
+    (r"'(.+)' is the last admin\. .*", r"“\1”是最后一位管理员，请先另设一位。"),
+    (r"An account has at most (\d+) keys\. .*", r"每个账户最多 \1 个密钥，请先撤销一个。"),
+    (r"There is no account '(.+)'\. .*", r"没有账户“\1”。"),
 )
 _PATTERNS: Final = tuple((re.compile(pattern), told) for pattern, told in _ZH)
 

@@ -15,6 +15,7 @@ from kb.types import Language
 from ui.i18n import say
 from ui.login import page, posted_form, spoken, told
 from ui.markup import safe, with_commands
+from ui.reasons import reason_in
 
 _PATH = "/users"
 
@@ -38,7 +39,7 @@ def user_routes(accounts: Accounts) -> APIRouter:
         except AccessDenied:
             return _page(accounts, request)
         except KBError as error:
-            return _page(accounts, request, bad=str(error), status=422)
+            return _page(accounts, request, bad=reason_in(spoken(request), str(error)), status=422)
         good = say(spoken(request), f"users_did_{act}", name=name)
         return _page(accounts, request, good=good, secret=secret)
 

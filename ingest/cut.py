@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from ingest.chunk import VERSION as CHUNK_VERSION
 from ingest.chunk import chunk_pages
@@ -112,3 +113,10 @@ class Cutting:
             self._languages[chunk.language] += 1
             self._sketcher.add(chunk.text)
             yield chunk
+
+
+def batched(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
+    """As many at a time."""
+    rest = iter(chunks)
+    while batch := list(islice(rest, size)):
+        yield batch

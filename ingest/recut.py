@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ingest.cut import Cutting, cutter
+from ingest.cut import Cutting, batched, cutter
 from ingest.read import Head, ReadLimits, Tail, read
 from kb import staging
 from kb.embed import embedding_text
@@ -81,11 +81,15 @@ class Rechunk:
         pages = partial(store.pages, document.id)
         outline = self._outline(document)
         cutting = Cutting(self._kb, document.id, document.kind, pages(), outline, again=pages)
-        chunks = list(cutting)
-        if staging.same_as_live(store, document.id, chunks, self._kb.embedder.key):
-            staging.note_cutter(store, document.id, now, cutting.left_out)
-        else:
-            staging.stage(store, document.id, now, chunks, cutting.left_out, self._kb.embedder.key, guard=job.guard)
+        staging.stage(
+            store,
+            document.id,
+            now,
+            batched(cutting, _BATCH),
+            lambda: cutting.left_out,
+            self._kb.embedder.key,
+            guard=job.guard,
+        )
 
     def _outline(self, document: Document) -> tuple[OutlineEntry, ...]:
         """As it was noted; documents of earlier versions are asked for it again, their pages left alone."""

@@ -8,16 +8,16 @@ batch until then, are where a killed job goes on. Going through a job again is h
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from ingest.cut import Cutting
+from ingest.cut import Cutting, batched
 from ingest.read import ReadLimits, read, resumable
 from ingest.so_far import ReadSoFar
 from ingest.title import choose_title
@@ -29,7 +29,7 @@ from kb.errors import ReadError
 from kb.jobs import Job, JobQueue, JobStopped
 from kb.knowledge_base import KnowledgeBase
 from kb.terms import storable
-from kb.types import READ_STATES, Alike, Chunk, Document, Page
+from kb.types import READ_STATES, Alike, Document, Page
 from kb.worker import RunningJob
 
 Step = Literal["read", "chunk", "store", "embed"]
@@ -176,13 +176,6 @@ def started(pages: Iterator[Page]) -> Iterator[Page]:
     """The same pages, the first of them read already, so that what is known before it is known."""
     first = next(pages, None)
     return pages if first is None else chain([first], pages)
-
-
-def batched(chunks: Iterable[Chunk], size: int) -> Iterator[list[Chunk]]:
-    """As many at a time."""
-    rest = iter(chunks)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 def described(payload: Mapping[str, Any]) -> Document:

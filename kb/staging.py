@@ -6,8 +6,9 @@ breaks off before the switch leaves the live chunks as they are, and is gone on 
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from kb.schema import chunks, documents, pages, past_chunks, staged, staged_chun
 from kb.store import Guard, Store, bump
 from kb.types import READ_STATES, Chunk, Document, Language, Making, Page
 
+_BATCH = 500  # rows at a time
 _COLUMNS = [column.name for column in staged_chunks.columns if column.name != "vector"]
 
 
@@ -35,41 +37,90 @@ def stage(
     store: Store,
     document: str,
     cutter: str,
-    new: Sequence[Chunk],
-    left_out: Mapping[int, str],
+    batches: Iterable[Sequence[Chunk]],
+    left_out: Callable[[], Mapping[int, str]],
     embedder: str,
     *,
     guard: Guard | None = None,
 ) -> None:
-    """Put chunks beside the live ones. Those that say the same under the same heading take over their vectors."""
+    """Put chunks beside the live ones, batch by batch; `left_out` tells of the pages without any, once all have come.
+
+    Those that say the same under the same heading take over their vectors. Where all are the live ones again, and none
+    of these is without a vector that another embedder gave it, nothing is staged: they are what this cutter gives, too.
+    """
+    known = _vector_numbers(store, document, embedder)
+    seen = hashlib.sha256()
+    mine = staged_chunks.c.document == document
     with store.writing(guard) as connection:
-        if not connection.execute(sa.select(documents.c.id).where(documents.c.id == document)).first():
-            return  # removed meanwhile
-        known = _vectors(connection, document, embedder)
-        rows = [chunk_row(chunk) | {"vector": known.get((chunk.heading, chunk.text))} for chunk in new]
-        connection.execute(sa.delete(staged_chunks).where(staged_chunks.c.document == document))
-        connection.execute(sa.insert(staged_chunks), rows)
-        row = {"document": document, "cutter": cutter, "left_out": json.dumps(list(left_out.items()))}
+        connection.execute(sa.delete(staged_chunks).where(mine))  # those of a try that broke off
+    for batch in batches:
+        for chunk in batch:
+            seen.update(_told(chunk.id, chunk.heading, chunk.tokens))
+        with store.writing(guard) as connection:
+            if not _is_there(connection, document):
+                return  # removed meanwhile
+            blobs = _blobs(connection, [known[key] for chunk in batch if (key := _key(chunk)) in known], embedder)
+            rows = [chunk_row(chunk) | {"vector": blobs.get(known.get(_key(chunk), -1))} for chunk in batch]
+            connection.execute(sa.insert(staged_chunks), rows)
+    same = seen.digest() == _live_digest(store, document) and not _wants_vectors(store, document, embedder)
+    with store.writing(guard) as connection:
+        if not _is_there(connection, document):
+            return
+        if same:
+            connection.execute(sa.delete(staged_chunks).where(mine))
+            makings.note_cutter(connection, document, cutter, left_out())
+            return
+        row = {"document": document, "cutter": cutter, "left_out": json.dumps(list(left_out().items()))}
         connection.execute(sa.insert(staged).prefix_with("OR REPLACE"), row)
 
 
-def same_as_live(store: Store, document: str, new: Sequence[Chunk], embedder: str) -> bool:
-    """Whether the live chunks are these already, and none is without a vector that another embedder gave it."""
-    live = store.chunks(document)
-    if [(c.id, c.heading, c.tokens) for c in live] != [(c.id, c.heading, c.tokens) for c in new]:
-        return False
+def _is_there(connection: sa.Connection, document: str) -> bool:
+    return connection.execute(sa.select(documents.c.id).where(documents.c.id == document)).first() is not None
+
+
+def _key(chunk: Any) -> bytes:
+    """What a chunk, or the row of one, says and under which heading, in few bytes."""
+    return hashlib.blake2b(f"{chunk.heading}\0{chunk.text}".encode(), digest_size=16).digest()
+
+
+def _vector_numbers(store: Store, document: str, embedder: str) -> dict[bytes, int]:
+    """The number of a live chunk that has a vector, by what it says."""
+    query = (
+        sa.select(chunks.c.number, chunks.c.heading, chunks.c.text)
+        .join(vectors, vectors.c.chunk == chunks.c.number)
+        .where(chunks.c.document == document, vectors.c.embedder == embedder)
+    )
+    with store.reading() as connection:
+        rows = connection.execution_options(yield_per=_BATCH).execute(query)
+        return {_key(row): row.number for row in rows}
+
+
+def _blobs(connection: sa.Connection, numbers: Sequence[int], embedder: str) -> dict[int, bytes]:
+    query = sa.select(vectors.c.chunk, vectors.c.vector).where(vectors.c.embedder == embedder)
+    return {row.chunk: row.vector for row in connection.execute(query.where(vectors.c.chunk.in_(numbers)))}
+
+
+def _told(id: str, heading: str, tokens: int) -> bytes:
+    return f"{id}\0{heading}\0{tokens}\0".encode()
+
+
+def _live_digest(store: Store, document: str) -> bytes:
+    """Of the live chunks' ids (of their words and places), headings and lengths."""
+    seen = hashlib.sha256()
+    query = sa.select(chunks.c.id, chunks.c.heading, chunks.c.tokens).where(chunks.c.document == document)
+    with store.reading() as connection:
+        for row in connection.execution_options(yield_per=_BATCH).execute(query.order_by(chunks.c.position)):
+            seen.update(_told(*row))
+    return seen.digest()
+
+
+def _wants_vectors(store: Store, document: str, embedder: str) -> bool:
+    """Whether a live chunk lacks a vector of this embedder, and has one of another."""
     of_chunk = sa.select(vectors.c.chunk).where(vectors.c.chunk == chunks.c.number)
     has, had = of_chunk.where(vectors.c.embedder == embedder), of_chunk.where(vectors.c.embedder != embedder)
     wanting = sa.select(chunks.c.number).where(chunks.c.document == document, had.exists(), ~has.exists()).limit(1)
     with store.reading() as connection:
-        return connection.execute(wanting).first() is None
-
-
-def note_cutter(store: Store, document: str, cutter: str, left_out: Mapping[int, str]) -> None:
-    """The live chunks are what this cutter gives, too."""
-    with store.writing() as connection:
-        if connection.execute(sa.select(documents.c.id).where(documents.c.id == document)).first():
-            makings.note_cutter(connection, document, cutter, left_out)
+        return connection.execute(wanting).first() is not None
 
 
 def pending(store: Store, languages: frozenset[Language] | None) -> list[str]:

@@ -104,7 +104,7 @@ def test_titles_and_names_in_the_library_are_text(open_page: Open, hostile_app: 
     assert _missing(_shown(page, "#vm-documents")) == []
     page.locator(".vm-row-button").first.click()
     expect(page.locator(".vm-facts")).to_contain_text("window.hit=1")
-    page.locator("#vm-details .vm-link").click()
+    page.locator("#vm-details button[data-passages]").click()
     expect(page.locator(".vm-viewer")).to_have_attribute("aria-busy", "false")
     _harmless(page)
 

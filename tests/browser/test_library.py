@@ -125,7 +125,7 @@ def test_pages_of_a_document_can_be_looked_through(open_page: Open) -> None:
     page = open_page()
     _library(page)
     page.locator(".vm-row-button", has_text="Zolvarin handbook").click()
-    page.locator("#vm-details .vm-link").click()
+    page.locator("#vm-details button[data-passages]").click()
     expect(page.locator(".vm-viewer-where")).to_have_text("Page 1 of 3")
     page.click(".vm-next")
     expect(page.locator(".vm-viewer-where")).to_have_text("Page 2 of 3")

@@ -267,7 +267,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if not args.home:
             args.home = str(Path(folder) / "home")
-            add = [str(COMMAND), "add", "samples/documents", "--home", args.home, "--vectors-later"]
+            # with its vectors: else they would be computed beside the askers
+            add = [str(COMMAND), "add", "samples/documents", "--home", args.home]
             subprocess.run(add, check=True, stdout=sys.stderr)
         asyncio.run(main_async(args))
 

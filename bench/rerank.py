@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ingest.add import add_paths
+from kb.ask_set import require_ready
 from kb.evaluate import METRICS, Question, read_questions, score
 from kb.evaluate_commands import passage_records
 from kb.knowledge_base import KnowledgeBase
@@ -52,6 +53,7 @@ def library(passages: Path) -> Iterator[tuple[KnowledgeBase, list[str]]]:
         ids, records = passage_records(passages, Path(folder))
         with KnowledgeBase.open(load_settings(home=Path(folder) / "home"), write=True) as kb:
             add_paths(kb, [records])
+            require_ready(kb)
             yield kb, ids
 
 

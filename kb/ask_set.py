@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kb.calibrate import Judged
+from kb.errors import UsageError
 from kb.evaluate_answers import AnswerRow, Outcome, passages_of, score, withheld
 from kb.types import Answer, Finished, Hit
 
@@ -60,6 +61,18 @@ class ContextLibrary:
         return self._kb.completed(row.question, found[: self._kb.settings.top_k], quotes_only=quotes_only)
 
 
+def require_ready(kb: KnowledgeBase) -> None:
+    """Raises UsageError if what was added to a throw-away library cannot be found: all figures would be zero."""
+    for document in kb.documents():
+        if document.state != "ready":
+            raise UsageError(
+                f"The passages could not be added ({document.state}: {document.reason or 'no reason given'}). "
+                "On a busy machine, raise the limits of reading (read_cpu_s); otherwise mend the file."
+            )
+    if not kb.documents():
+        raise UsageError("The passages could not be added: the library is empty. Look at the lines above.")
+
+
 @contextmanager
 def library_of(
     rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles
@@ -76,6 +89,7 @@ def library_of(
         apart = settings.model_copy(update={"home": Path(folder) / "home"})
         with KnowledgeBase.open(apart, write=True) as kb:
             add_files(kb, [contexts])
+            require_ready(kb)
             yield kb, ContextLibrary(kb, rows)
 
 

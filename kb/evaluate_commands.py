@@ -194,6 +194,7 @@ def evaluate_retrieval(
     add_files: AddFiles,
 ) -> None:
     """See `vademecum evaluate retrieval --help`."""
+    from kb.ask_set import require_ready
     from kb.evaluate import read_questions
     from kb.knowledge_base import KnowledgeBase
 
@@ -208,6 +209,7 @@ def evaluate_retrieval(
             settings = _settings(Path(folder) / "home")
             with KnowledgeBase.open(settings, write=True) as kb:
                 add_files(kb, [records])
+                require_ready(kb)
                 _measure(output, kb, rows, ids, report_to)
 
 

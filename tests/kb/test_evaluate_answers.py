@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest.add import add_paths
-from kb.ask_set import ContextLibrary, ask_rows, verbatim_share, write_contexts
+from kb.ask_set import ContextLibrary, ask_rows, require_ready, verbatim_share, write_contexts
 from kb.errors import UsageError
 from kb.evaluate_answers import (
     AnswerRow,
@@ -43,6 +43,21 @@ REFUSED = Answer("文本中未提及", (), True, "extractive", ())
 
 def row(answerable: bool = True, **changes: object) -> AnswerRow:
     return AnswerRow("1", "布洛芬每日最大剂量是多少？", ("2.4克",) if answerable else (), answerable, **changes)  # type: ignore[arg-type]
+
+
+def test_a_library_whose_passages_were_not_read_is_not_measured(tmp_path: Path) -> None:
+    """Lost: a reader stopped on a busy machine passes for a search that finds nothing: .000 in every column."""
+    (tmp_path / "contexts.json").write_text('[{"text": ')
+    with KnowledgeBase.open(load_settings(home=tmp_path / "home"), write=True) as kb:
+        with pytest.raises(UsageError, match="is empty"):
+            require_ready(kb)
+        add_paths(kb, [tmp_path / "contexts.json"])
+        with pytest.raises(UsageError, match="could not be added"):
+            require_ready(kb)
+        (tmp_path / "contexts.json").write_text(json.dumps([{"text": TEXT}]))
+        kb.remove(kb.documents()[0].id) if kb.documents() else None
+        add_paths(kb, [tmp_path / "contexts.json"])
+        require_ready(kb)
 
 
 def test_an_answer_is_scored_without_its_marks() -> None:

@@ -19,6 +19,7 @@ from kb.content_terms import CJK, HAS_CJK, ZH_STOP, question_terms, terms
 from kb.drug_names import drug_names
 from kb.embed import Compared
 from kb.evidence import Calibration, Evidence, Lexicon, Meaning, Text, measure, share, shipped_calibration
+from kb.lay_terms import clinical
 from kb.monographs import decides, from_records, record_labels
 from kb.quoting import ABSTAINED, Quote, abstained, compose, squeezed
 from kb.sentences import sentence_spans
@@ -69,7 +70,7 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     (
         re.compile(
             r"多少|几|幾|多[大长長高重久远快]|剂量|用量|\bhow (?:many|much|long|often|large|high|old|far)\b"
-            r"|半衰期|比例|最[大高低小]|\b(?:dose|dosage|dosed|number|percent|percentage|rate|proportion|prevalence|half-li(?:fe|ves)|maximum|minimum"
+            r"|半衰期|比例|摄入量|含量|[上下]限|最[大高低小]|\b(?:dose|dosage|dosed|number|percent|percentage|rate|proportion|prevalence|half-li(?:fe|ves)|maximum|minimum"
             r"|threshold|cut-?off)\b",
             re.IGNORECASE,
         ),
@@ -109,7 +110,7 @@ class _Candidate:
     quote: Quote
     text: str
     told: str
-    """Its text without cross-references: the number in (see Table 3) is no dose."""
+    """Its text in clinical words and without cross-references: the number in (see Table 3) is no dose."""
     terms: frozenset[str]
     """Its terms and its single Chinese characters: a question's 盐 is in 食盐."""
     around: frozenset[str]
@@ -154,6 +155,7 @@ class Extractor:
     ) -> tuple[list[Quote], float | None]:
         """What to quote, nothing if the evidence is too little; and how likely the library answers."""
         candidates, compared = self._read(question, hits, without_records=without_records)
+        question = clinical(question)
         asked = question_terms(records.subject(question) if records.asks_for_drugs(question) else question)
         if not candidates or not asked:
             return [], None
@@ -198,9 +200,10 @@ class Extractor:
         candidates = _candidates(hits, left_out)
         if not candidates or self._similarity is None:
             return candidates, None
-        weights = _rarity(question_terms(question), candidates)
+        said = clinical(question)
+        weights = _rarity(question_terms(said), candidates)
         if len(candidates) > MOST_EMBEDDED and weights:
-            best = sorted(candidates, key=lambda candidate: -_score(question, candidate, weights))[:MOST_EMBEDDED]
+            best = sorted(candidates, key=lambda candidate: -_score(said, candidate, weights))[:MOST_EMBEDDED]
             candidates = [candidate for candidate in candidates if candidate in best]
         return candidates, self._similarity(question, [candidate.text for candidate in candidates])
 
@@ -211,10 +214,10 @@ class Extractor:
             return None
         contexts = [f"{hit.document.title} {hit.chunk.heading}" for hit in hits]
         searched = sorted({candidate.quote.index for candidate in candidates})
-        passages = [Text(hits[index].chunk.text, contexts[index]) for index in searched]
+        passages = [Text(clinical(hits[index].chunk.text), contexts[index]) for index in searched]
         sentences = [Text(candidate.told, contexts[candidate.quote.index]) for candidate in candidates]
         calls = [shows for asks, shows in _CALLS if asks.search(question)]
-        asked = _HOW.sub(" ", ZH_STOP.sub(" ", question))
+        asked = _HOW.sub(" ", ZH_STOP.sub(" ", clinical(question)))
         meaning = None
         if compared:
             nearest = max(hit.cosine for hit in hits)
@@ -249,9 +252,9 @@ def _candidates(hits: list[Hit], left_out: frozenset[int]) -> list[_Candidate]:
             and not _POINTS_ELSEWHERE.search(text[a:b])
             and not _REFERENCE.search(text[a:b])
         ]
-        told = [_CROSS_REFERENCE.sub(" ", text[a:b]) for a, b in spans]
+        told = [clinical(_CROSS_REFERENCE.sub(" ", text[a:b])) for a, b in spans]
         termed = [frozenset(terms(said)) | _characters(said) for said in told]
-        title = frozenset(terms(f"{hit.chunk.heading} {hit.document.title}"))
+        title = frozenset(terms(clinical(f"{hit.chunk.heading} {hit.document.title}")))
         for at, (a, b) in enumerate(spans):
             same = squeezed(text[a:b])
             if same in seen:
@@ -297,7 +300,7 @@ def _rarity(asked: list[str], candidates: list[_Candidate]) -> dict[str, float]:
 
 
 def _passage_terms(hit: Hit) -> frozenset[str]:
-    text = f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}"
+    text = clinical(f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}")
     return frozenset(terms(text)) | _characters(text)
 
 

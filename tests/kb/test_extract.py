@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kb.embed import Compared
 from kb.extract import MAX_SENTENCES, MOST_EMBEDDED, Extractor
+from kb.lay_terms import clinical
 from kb.records import complete, unstated
 from kb.sentences import LONGEST, sentence_spans, sentences
 from kb.testing import make_hit
@@ -413,6 +414,18 @@ def test_lead_ins_captions_and_cross_references_are_no_answers() -> None:
         "See full prescribing information for Zolvarin dose.\nTable 2: Zolvarin dose\nThe Zolvarin dose is as follows:"
     )
     assert Extractor().extract("Zolvarin dose", [make_hit(text)]).abstained
+
+
+def test_everyday_words_meet_clinical_ones() -> None:
+    """Lost: asked about 喝酒, sentences on anything but 饮酒 are quoted, for they all name the patients."""
+    told = "建议高血压患者不饮酒，饮酒者尽量戒酒。"
+    text = "建议高血压患者适当增加钙的摄入。" + told + "高血压患者应进行压力管理。"
+    assert [citation.quote for citation in ask("高血压病人可以喝酒吗？", make_hit(text)).citations] == [told]
+
+
+@pytest.mark.parametrize(("said", "meant"), [("心梗", "心肌梗死"), ("脑梗死", "脑梗死"), ("心力衰竭", "心力衰竭")])
+def test_a_clinical_word_is_left_as_it_is(said: str, meant: str) -> None:
+    assert clinical(said) == meant
 
 
 def test_a_list_of_references_is_never_quoted() -> None:

@@ -63,6 +63,19 @@ def test_lists_find_what_exact_search_finds(matrix: np.ndarray, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("small_limit")
+def test_a_file_of_an_earlier_version_is_searched_as_far_as_now(matrix: np.ndarray, tmp_path: Path) -> None:
+    """Lost: a library indexed before goes on missing one of ten passages until someone rebuilds it."""
+    import faiss
+
+    index = VectorIndex.empty(DIMENSION).changed(numbers(0, 3000), NONE, batches_of(matrix))
+    found = [index.search(query, 10) for query in matrix[::100]]
+    faiss.downcast_index(index._index).nprobe = 1
+    assert [index.search(query, 10) for query in matrix[::100]] != found
+    again = written(index, tmp_path / "a")
+    assert [again.search(query, 10) for query in matrix[::100]] == found
+
+
+@pytest.mark.usefixtures("small_limit")
 def test_removed_vectors_are_never_found_again(matrix: np.ndarray, tmp_path: Path) -> None:
     batches = batches_of(matrix)
     full = written(VectorIndex.empty(DIMENSION).changed(numbers(0, 3000), NONE, batches), tmp_path / "a")

@@ -26,6 +26,10 @@ class BrokenFrame(Exception):
 class Frames:
     """The frames that arrive on a pipe."""
 
+    waited: float = 0.0
+    """Seconds spent waiting for them. What the receiver does with a frame takes nobody's time but its own: a child's
+    limit is held against this, not against the clock."""
+
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
         self._buffer = bytearray()
@@ -34,7 +38,13 @@ class Frames:
 
     def read(self, seconds: float) -> dict[str, Any] | None:
         """The next frame; None if the pipe is closed. Raises TimeoutError after `seconds`, BrokenFrame for garbage."""
-        deadline = time.monotonic() + seconds
+        started = time.monotonic()
+        try:
+            return self._read(started + seconds)
+        finally:
+            self.waited += time.monotonic() - started
+
+    def _read(self, deadline: float) -> dict[str, Any] | None:
         while True:
             size = int.from_bytes(self._buffer[:4], "big") if len(self._buffer) >= 4 else 0
             if size > _LARGEST:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
@@ -45,7 +44,7 @@ def read_apart(path: Path, limits: ReadLimits, first_page: int = 1, *, name: Pat
     assert process.stdout is not None
     frames = Frames(process.stdout.fileno())
     try:
-        for event in _events(process, frames, limits, time.monotonic() + _WALL * cpu_s):
+        for event in _events(process, frames, limits, _WALL * cpu_s):
             if not isinstance(event, Page) or event.number >= first_page:
                 yield event
     finally:
@@ -56,12 +55,10 @@ def read_apart(path: Path, limits: ReadLimits, first_page: int = 1, *, name: Pat
         process.stdout.close()
 
 
-def _events(
-    process: subprocess.Popen[bytes], frames: Frames, limits: ReadLimits, deadline: float
-) -> Iterator[ReadEvent]:
+def _events(process: subprocess.Popen[bytes], frames: Frames, limits: ReadLimits, wall_s: float) -> Iterator[ReadEvent]:
     last = 0
     try:
-        while (frame := frames.read(max(0.0, deadline - time.monotonic()))) is not None:
+        while (frame := frames.read(max(0.0, wall_s - frames.waited))) is not None:
             if "head" in frame:
                 yield _head(frame["head"], limits)
             elif "page" in frame:

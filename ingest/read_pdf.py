@@ -11,7 +11,6 @@ import marshal
 import math
 import signal
 import subprocess
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import closing
@@ -156,8 +155,7 @@ class _Child:
         self._reader = ""
         self._error = ""
         self._all_read = False
-        self._started = time.monotonic()
-        self._deadline = self._started + _WALL * limits.cpu_s
+        self._wall_s = _WALL * limits.cpu_s
         self._process = _start(path, limits, first_page)
         self._frames = Frames(self._process.stdout.fileno())
 
@@ -167,7 +165,7 @@ class _Child:
             if "head" in frame:
                 head = _head(frame["head"], self._limits)
                 self._reader = reader_version()
-                self._deadline = self._started + _WALL * (self._limits.cpu_s + self._limits.cpu_s_per_page * head.pages)
+                self._wall_s = _WALL * (self._limits.cpu_s + self._limits.cpu_s_per_page * head.pages)
                 yield head
             elif "page" in frame:
                 read = _page(frame["page"], self._page, self._reader)
@@ -175,7 +173,7 @@ class _Child:
                 yield read
             elif "read" in frame:
                 self._all_read = True
-                self._deadline = min(self._deadline, time.monotonic() + _TAIL_S)
+                self._wall_s = min(self._wall_s, self._frames.waited + _TAIL_S)
             elif "tail" in frame:
                 tail = _tail(frame["tail"])
             else:
@@ -196,7 +194,7 @@ class _Child:
         """Frames until the child closes its pipe or the wall limit is reached."""
         while True:
             try:
-                frame = self._frames.read(max(0.0, self._deadline - time.monotonic()))
+                frame = self._frames.read(max(0.0, self._wall_s - self._frames.waited))
             except TimeoutError:
                 if not self._all_read:
                     self._error = "time"
@@ -212,7 +210,7 @@ class _Child:
         at = f"at page {self._page}" if self._reader else "while it was being opened"
         if self._error == "time":
             self._process.kill()
-            return f"took longer than {self._deadline - self._started:,.0f} s and was stopped {at}"
+            return f"took longer than {self._wall_s:,.0f} s and was stopped {at}"
         if self._error and self._error != "memory":
             return self._error
         try:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _WAITING = 400  # events that wait in Gradio's queue before it says that it is full
 _STOP_S = 3.0  # how long running requests, then running work, may take to end
+_KEEP_ALIVE_S = 75  # idle seconds of a connection; uvicorn's 5 may close it just when the next question is sent
 
 
 def create_app(settings: Settings, kb: KnowledgeBase | None = None) -> FastAPI:
@@ -103,6 +104,7 @@ def main(settings: Settings) -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=int(_STOP_S),
+        timeout_keep_alive=_KEEP_ALIVE_S,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxy),
         forwarded_allow_ips=settings.trusted_proxy or None,

@@ -89,6 +89,8 @@ async def main_async(args: argparse.Namespace) -> None:
                 rate = SHARE * held
                 result = await phase(app, args.askers, args.seconds, args.askers / rate)
                 print(row(engine, args.askers, rate, result, taken), flush=True)
+                if wrong := {name: n for name, n in result.statuses.items() if name != "200"}:
+                    print(f"{engine}: {wrong}", file=sys.stderr)
                 flood = await phase(app, args.flood, 0.0, 0.0)
                 print(
                     f"\n{engine}: eight askers without pause {held:.1f} answers/s; flood of {args.flood}: "

@@ -59,8 +59,8 @@ WORD_S = 0.02
 MODEL_S = PIECES * WORD_S
 _PASSAGE = re.compile(r"<<<(?:PASSAGE|文段) 1>>>\n[^\n]*\n(.*?)\n<<<", re.DOTALL)
 _LINE = re.compile(r"[^\n]{20,}")
+ENGINES = ("extractive", "openai")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-SHARE = 0.6  # of what the cores hold
 
 
 @dataclass
@@ -80,13 +80,14 @@ async def main_async(args: argparse.Namespace) -> None:
     print("| " + " | ".join([*heads, "MB, first third", "MB, last third"]) + " |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     async with scripted_model() as model_url:
-        for engine, taken in (("extractive", 0.0), ("openai", MODEL_S)):
+        for engine in args.engines:
+            taken = MODEL_S if engine == "openai" else 0.0
             more = {"OPENAI_BASE_URL": model_url, "OPENAI_MODEL": "m"} if engine == "openai" else {}
             async with running_app(Path(args.home), engine, more) as app:
                 await phase(app, 8, 20.0, 0.0)  # warm
                 capacity = await phase(app, 8, args.probe, 0.0)
                 held = len(capacity.seconds) / capacity.wall
-                rate = SHARE * held
+                rate = args.share * held
                 result = await phase(app, args.askers, args.seconds, args.askers / rate)
                 print(row(engine, args.askers, rate, result, taken), flush=True)
                 if wrong := {name: n for name, n in result.statuses.items() if name != "200"}:
@@ -260,6 +261,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="how long the askers ask, for each engine")
     parser.add_argument("--probe", type=float, default=30.0, help="how long the rate that is held is measured")
+    parser.add_argument("--share", type=float, default=0.6, help="of the rate that the cores hold")
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=ENGINES)
     parser.add_argument("--askers", type=int, default=200)
     parser.add_argument("--flood", type=int, default=2000)
     parser.add_argument("--home", default="", help="a library; without it, one of samples/documents is made")

@@ -130,6 +130,7 @@ def set_right(kb: KnowledgeBase, queue: JobQueue) -> None:
             continue
         job = last.get(document.sha256)
         if job is not None and job.state == "quarantined":
+            kb.store.drop_chunks(document.id)  # its pages stay: they are gone on from if the job is tried again
             kb.store.change_document(document.id, state="failed", reason=job.reason)
         elif (job is not None and job.state == "cancelled") or not kb.store.has_blob(document):
             kb.store.remove_document(document)

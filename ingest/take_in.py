@@ -25,7 +25,7 @@ from kb import duplicates
 from kb.access import Principal
 from kb.audit import noting
 from kb.editions import DocumentDetails
-from kb.errors import ReadError
+from kb.errors import ReadError, UsageError
 from kb.jobs import Job, JobQueue, JobStopped
 from kb.knowledge_base import KnowledgeBase
 from kb.terms import storable
@@ -70,11 +70,14 @@ class TakeIn:
         self._limits = ReadLimits.of(kb.settings)
 
     def __call__(self, job: RunningJob) -> Mapping[str, Any]:
-        """Take the file in. Raises ReadError with the reason it was refused for, which its document keeps."""
+        """Take the file in. Raises ReadError with the reason it was refused for, which its document keeps, or
+        UsageError if the original is gone."""
         document = described(job.payload)
         known = self._kb.store.document(document.id)
         if known is not None and known.state in READ_STATES:
             return _result(known)
+        if not self._kb.store.has_blob(document):
+            raise UsageError(f"{document.file} was removed meanwhile.")  # no row is made of it again
         try:
             return self._ingest(document, job)
         except ReadError as error:
@@ -98,7 +101,7 @@ class TakeIn:
         for batch in batched(cutting, _BATCH_CHUNKS):
             store.add_chunks(batch, guard=job.guard)  # searched once the document is finished
             if reading.complete:
-                job.report("chunk", max(batch[-1].pages), reading.pages)
+                job.report("chunk", max(batch[-1].pages, default=0), reading.pages)
         job.report("store", 0, 1)
         making = cutting.making(reading.outline)
         alike = duplicates.look_for(store, document.id, making.text_hash, making.sketch)

@@ -150,8 +150,9 @@ class Store:
     ) -> None:
         """Make a document that was read 'ready' (searchable) or a 'draft', in one transaction.
 
-        `new` are its chunks; None: those that add_chunks put in. The edition that a ready document supersedes leaves
-        default search in the same transaction. `guard` runs first in it, and may refuse.
+        `new` are its chunks; None: those that add_chunks put in, all `document.chunks` of them. The edition that a
+        ready document supersedes leaves default search in the same transaction. `guard` runs first in it, and may
+        refuse. Raises StoreError if the document was removed while it was read.
         """
         state: DocumentState = "draft" if document.state == "draft" else "ready"
         mine = chunks.c.document == document.id
@@ -161,6 +162,8 @@ class Store:
             if new:
                 connection.execute(sa.insert(chunks), [chunk_row(chunk) for chunk in new])
             count = connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
+            if new is None and count != document.chunks:
+                raise StoreError(f"{document.file} was removed meanwhile.")
             upsert_document(connection, replace(document, state=state, chunks=count))
             if making:
                 makings.note(connection, document.id, making)

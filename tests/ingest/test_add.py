@@ -15,15 +15,20 @@ import pytest
 
 from ingest import take_in as module
 from ingest.add import Added, Progress, add_paths
+from ingest.jobs import handlers, see_through, set_right
 from ingest.read import read
 from ingest.read_pdf import reader_version
+from ingest.take_in import submit_file
 from kb.editions import DocumentDetails
 from kb.errors import StoreError, UsageError
+from kb.jobs import Job, JobQueue
 from kb.quality import read_quality
 from kb.settings import Settings
 from kb.store import Store
 from kb.testing import HashEmbedder
 from kb.types import Document
+from kb.worker import Worker
+from tests.conftest import chunk_of, document_of
 from tests.ingest.office_files import docx, epub, paragraph, pptx
 from tests.ingest.tiny_pdf import Sheet, Text, lines, pdf
 
@@ -268,6 +273,45 @@ def test_links_in_a_folder_are_named_not_followed(base: Base, files: Path, tmp_p
     (result,) = add(base, folder)
     assert result.status == "failed"
     assert "is a link" in result.reason
+
+
+def test_a_document_removed_while_it_is_read_stays_removed(base: Base, files: Path) -> None:
+    """Lost: a document that was taken back appears again, searchable and without its passages."""
+    path = files / "a.pdf"
+    path.write_bytes(book(3))
+
+    def remove(progress: Progress) -> None:
+        if progress.step == "store" and (found := base.store.documents()):
+            base.store.remove_document(found[0])
+
+    added = add(base, path, progress=remove)[0]
+    assert (added.status, added.reason) == ("failed", "a.pdf was removed meanwhile.")
+    assert base.store.documents() == []
+    job = JobQueue(base.store).retry(1)
+    assert see_through_again(base, job).state == "failed"
+    assert base.store.documents() == []
+    assert add(base, path)[0].status == "added"
+
+
+def test_what_was_cut_of_a_document_that_cannot_be_read_is_dropped(base: Base, files: Path) -> None:
+    """Lost: passages that no search finds and no removal was asked for, left behind by a job in quarantine."""
+    (files / "a.txt").write_text("Aspirin.")
+    document = document_of("a.txt")
+    base.store.put_blob(files / "a.txt", document.sha256)
+    base.store.start_document(document)
+    base.store.add_chunks([chunk_of(document.id, 0, "Aspirin.")])
+    queue = JobQueue(base.store)
+    submit_file(queue, document.file, document.sha256, 8, DocumentDetails())
+    while lease := queue.claim("1"):
+        queue.set_back(lease, "the disk is full", 0)
+    set_right(base, queue)  # type: ignore[arg-type]
+    assert [found.state for found in base.store.documents()] == ["failed"]
+    assert base.store.chunks(document.id) == []
+
+
+def see_through_again(base: Base, job: Job) -> Job:
+    queue = JobQueue(base.store)
+    return see_through(queue, Worker(queue, handlers(base)), job, lambda job: None)  # type: ignore[arg-type]
 
 
 def test_half_characters_and_odd_names_stop_nothing(base: Base, tmp_path: Path) -> None:

@@ -204,6 +204,8 @@ class SentenceTransformerEmbedder(Embedder):
         return np.asarray(tensor.float().cpu().numpy())
 
     def compare(self, question: str, sentences: Sequence[str]) -> Compared:
+        if not self._shows_tokens:
+            return super().compare(question, sentences)
         asked, places = self._asked(question)
         read = self._read.recall(sentences, self._with_tokens)
         vectors = np.array([vector for vector, _ in read], np.float32).reshape(len(read), self.dimension)
@@ -212,6 +214,19 @@ class SentenceTransformerEmbedder(Embedder):
             if len(tokens) and len(places):
                 row[:] = (asked @ tokens.T.astype(np.float32)).max(axis=1) / _BYTE
         return Compared(vectors @ self.question_vector(question), near, places)
+
+    @cached_property
+    def _shows_tokens(self) -> bool:
+        """Whether the model gives vectors of a text's own tokens: a table does not, and a prompt's are no text's."""
+        modules = self._json("modules.json") or [{"type": ""}]
+        return modules[0]["type"].endswith("Transformer") and not self._document_prompt
+
+    @cached_property
+    def _special(self) -> tuple[int, int]:
+        """How many special tokens stand before those of a text, and behind them."""
+        bare, whole = (self._tokenizer.encode("a", add_special_tokens=special).ids for special in (False, True))
+        before = whole.index(bare[0])
+        return before, len(whole) - before - len(bare)
 
     @cached_property
     def _read(self) -> Remembered[tuple[np.ndarray, np.ndarray]]:
@@ -231,6 +246,7 @@ class SentenceTransformerEmbedder(Embedder):
     def _with_tokens(self, texts: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each text its unit vector and those of its tokens, special ones left out, as bytes."""
         made: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0), np.zeros((0, 0)))] * len(texts)
+        before, behind = self._special
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         for start in range(0, len(order), _BATCH):
             part = order[start : start + _BATCH]
@@ -245,7 +261,8 @@ class SentenceTransformerEmbedder(Embedder):
                 )
             for i, one in zip(part, found, strict=True):
                 whole = one["sentence_embedding"].float().cpu().numpy()
-                tokens = one["token_embeddings"][one["attention_mask"].bool()][1:-1].float().cpu().numpy()
+                read = one["token_embeddings"][one["attention_mask"].bool()].float().cpu().numpy()
+                tokens = read[before : len(read) - behind]
                 made[i] = (unit(whole[None])[0], np.rint(unit(tokens) * _BYTE).astype(np.int8))
         return made
 

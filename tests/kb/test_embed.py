@@ -78,6 +78,20 @@ def test_a_question_is_held_against_sentences_token_by_token(minilm: Embedder) -
     assert minilm.compare(question, []).tokens.shape[0] == 0
 
 
+def test_a_table_of_tokens_and_a_model_with_a_prompt_are_compared_as_a_whole(
+    bilingual: Embedder, minilm: Embedder
+) -> None:
+    """Lost: every answer, to an error; or the prompt's tokens pass for the question's."""
+    table = load_settings(embedder=str(bilingual._chinese._folder.parent))  # type: ignore[attr-defined]
+    prompted = load_settings(embedder=str(minilm._folder), embedder_document_prompt="passage: ")  # type: ignore[attr-defined]
+    for settings in (table, prompted):
+        embedder = build_embedder(settings)
+        question, texts = "二甲双胍 metformin", ["Metformin is given at 500 mg.", "二甲双胍的剂量"]
+        found = embedder.compare(question, texts)
+        assert found.tokens.shape == (2, 0)
+        assert np.allclose(found.cosines, embedder.encode(texts) @ embedder.question_vector(question), atol=1e-2)
+
+
 def test_across_languages_no_tokens_are_compared(bilingual: Embedder) -> None:
     found = bilingual.compare("dose of metformin", ["二甲双胍的剂量", "The dose of metformin is 500 mg."])
     assert found.tokens[0].max() == 0.0

@@ -18,7 +18,7 @@ from kb.errors import UsageError
 from kb.evaluate import read_rows
 from kb.store import Store
 from kb.terms import language_of
-from kb.types import Chunk, Document
+from kb.types import READ_STATES, Chunk, Document
 from train import datasets
 from train.deduplicate import exact_repeats, near_repeats, numbers_differ
 
@@ -87,6 +87,8 @@ def gather(store: Store, plan: CorpusPlan, progress: Callable[[str], None] = lam
     texts: list[Text] = []
     if plan.library or plan.documents:
         counts[LIBRARY] = count = SourceCount()
+        if unread := [d for d in plan.documents if d.state not in READ_STATES]:
+            raise UsageError(f"{unread[0].file} was not read to its end; there is no text of it to train on.")
         chosen = plan.documents or tuple(d for d in store.documents() if d.state == "ready")
         texts += [Text(text, LIBRARY) for text in library_texts(store, chosen, _tested(plan.without_test_of), count)]
         progress(f"{LIBRARY}: {count.read:,} texts")

@@ -11,7 +11,7 @@ import pytest
 from kb.errors import UsageError
 from kb.knowledge_base import KnowledgeBase
 from kb.store import Store
-from tests.conftest import Adder
+from tests.conftest import Adder, chunk_of, document_of
 from tests.train.test_sft import built
 from train import datasets, fit
 from train.corpus import CorpusPlan, gather, library_texts, text_of
@@ -70,6 +70,15 @@ def test_repeats_are_taken_out_but_other_doses_are_other_texts(store: Store, tmp
     corpus = gather(store, CorpusPlan(library=False, files=(one, two), held_out=0))
     assert [text.text[:8] for text in corpus.train] == [long[:8], "eGFR 30 ", "eGFR 45 ", "另一篇完全不同的"[:8]]
     assert (corpus.sources["two.jsonl"]["repeats"], corpus.sources["two.jsonl"]["near_repeats"]) == (1, 1)
+
+
+def test_a_document_that_is_being_read_is_no_source(store: Store) -> None:
+    """Lost: half a book is trained on, and the run's hash says it was the book."""
+    document = document_of("half.txt")
+    store.start_document(document)
+    store.add_chunks([chunk_of(document.id, 0, "The first half.")])
+    with pytest.raises(UsageError, match="not read to its end"):
+        gather(store, CorpusPlan(documents=(document,)))
 
 
 def test_shares_are_reached_by_leaving_out(store: Store, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ _DRUG_ZH = re.compile(
     r"|苯妥英|三嗪|巴喷丁|蝶呤|磷酰胺|[顺卡洛]铂|紫杉醇|比星|替康|他滨|嘧啶|太尼|美沙酮|纳洛酮|曲马多|嘌醇|秋水仙碱|螺内酯|塞米|硝酸甘油|胺碘酮|帕酮|阿托品"
     r"|斯的明|多巴胺|肾上腺素|甲状腺素|巯咪唑|利福平|异烟肼|氯喹|芬净|培南|波糖|芬酸|美辛|雷他定|替利嗪|溴索|沙芬|立酮|必利|司匹林|氨基酚|磺胺|贝特|夫定)",
 )
+SALTS = "盐酸|硫酸|磷酸|酒石酸|枸橼酸|马来酸|富马酸|甲磺酸|醋酸|乙酸|氢溴酸|注射用"
+"""What may stand before a drug's name and makes no other drug of it; a regular expression."""
 # What ends right before a drug's name. Only characters and words that no drug's name holds.
 _START = re.compile(
     r"[的用服给与和及或是为者时含予如换停吃且而若将把被从选需有了在]|对(?!乙酰|氨基)|因为|由于|以及|还有|例如|比如|其中|推荐|建议|避免|联合|长期|短期|单独"

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from kb.drug_names import SALTS
 from kb.types import Chunk, Hit
 
 # What asks for a field: Chinese words, then English ones.
@@ -25,7 +27,7 @@ _ASKED_BY: dict[str, tuple[str, str]] = {
         r"side[- ]effects?|adverse (?:reactions?|effects?|events?)|undesirable effects?",
     ),
     "禁忌证": (
-        r"(?<!哪些)(?<!什么)(?:孕妇|孕期|妊娠期?|哺乳期?|儿童|小儿|小孩|孩子|婴儿|老人|老年人|患者|病人|的人|过敏者?).{0,3}"
+        r"(?<!哪些)(?<!什么)(?:孕妇|孕期|妊娠期?|哺乳期?|儿童|小儿|小孩|孩子|婴儿|老人|老年人|患者|病人|的人|过敏者?|\d\s*周?岁).{0,3}"
         r"(?:能不能|可不可以|能否|可否|能|可以|适合)(?:使用|服用|应用|用|吃|服|打)|禁忌|禁用|(?:不能|不可|不宜|不应|不得)(?:使用|服用|应用|用|吃|服)",
         r"contra-?indicat\w*|(?:who|when) (?:should|must|can) ?not",
     ),
@@ -113,7 +115,7 @@ _FORM = (
     r"(?P<form>片|胶囊|颗粒|丸|散|软膏|乳膏|膏|糖浆|口服液|合剂|注射液|注射|针|粉针|滴剂|滴丸|滴眼液"
     r"|喷雾|气雾|栓|贴|凝胶|溶液|混悬|冲剂|酒|酊|搽剂|洗剂)剂?"
 )
-_SALTS = re.compile(rf"(?:{_any_of('盐酸 硫酸 磷酸 酒石酸 枸橼酸 马来酸 富马酸 甲磺酸 醋酸 乙酸 氢溴酸 注射用')})$")
+_SALTS = re.compile(rf"(?:{SALTS})$")
 # What may stand right before and right after a drug's name in a question. Anything else makes it part of a longer
 # name: 左|氧氟沙星, 小儿|清热解毒口服液, 胰岛素|样生长因子. Words, where a character may belong to a name: 氯丁喘|安.
 _BEFORE = re.compile(
@@ -145,8 +147,9 @@ _JOINED = re.compile(r"\s*[/+＋·-]\s*[^\W\d]")  # of a compound preparation: �
 
 
 MOST_RECORDS = 3
-"""Monographs that one answer quotes from."""
+"""Monographs that one answer quotes from, if the question does not name more drugs."""
 _MOST_LOOKED_AT = 8
+_Named = TypeVar("_Named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +184,30 @@ def complete(
     """
     found = [hit for hit in hits if is_record(hit) and hit.chunk.pages]
     keys = list(dict.fromkeys((hit.document.id, hit.chunk.pages[0]) for hit in found))
-    whole: dict[tuple[str, int], list[Hit]] = {}
+    named: list[tuple[tuple[tuple[str, int], list[Hit]], str]] = []
     for key in keys[:_MOST_LOOKED_AT]:
         like = next(hit for hit in found if (hit.document.id, hit.chunk.pages[0]) == key)
         scored = {hit.chunk.id: hit for hit in hits}
         parts = [
             scored.get(c.id) or replace(like, chunk=c, dense_rank=None, lexical_rank=None) for c in chunks_of(*key)
         ]
-        if len(whole) < most and parts and name_asked(question, records(parts)[0], parts):
-            whole[key] = parts
+        if parts and (name := name_asked(question, records(parts)[0], parts)):
+            named.append(((key, parts), name))
+    whole = dict(chosen for chosen, _ in one_of_each(named, most))
     completed: list[Hit] = []
     for hit in hits:
         record = (hit.document.id, hit.chunk.pages[0] if hit.chunk.pages else 0)
         completed.extend(part for part in whole.get(record, [hit]) if part not in completed)
     return completed
+
+
+def one_of_each(named: Sequence[tuple[_Named, str]], most: int = MOST_RECORDS) -> list[tuple[_Named, str]]:
+    """Of what has the name of a drug beside it, the first of each name, and then the others up to `most`."""
+    firsts: list[tuple[_Named, str]] = []
+    others: list[tuple[_Named, str]] = []
+    for one in named:
+        (others if any(one[1] == name for _, name in firsts) else firsts).append(one)
+    return (firsts + others)[: max(most, len(firsts))]
 
 
 def are_monographs(texts: Sequence[str]) -> bool:
@@ -303,6 +316,11 @@ def form_named(question: str, name: str) -> bool:
     """Whether a form follows the name (异丁司特缓释胶囊): the record may then be of several, and says its own name."""
     after = question.lower().partition(name.lower())[2]
     return bool(re.match(_FORM, after))
+
+
+def is_form(words: str) -> bool:
+    """Whether the words name a preparation's form and nothing else: 缓释胶囊, 肠溶."""
+    return bool(re.fullmatch(_FORM, words) or re.fullmatch(_FORM, f"{words}片"))
 
 
 def asks_for_drugs(question: str) -> bool:

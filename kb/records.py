@@ -44,7 +44,8 @@ _ASKED_BY: dict[str, tuple[str, str]] = {
         r"|(?:什么|哪些|何)(?:中成|中|西)?药(?:物|品)?(?:不能|不可|不宜|不应|不得|会|可以?|能)?[和与跟同]",
         r"interact(?:ion|ions|s|ed|ing)?"
         r"|(?:tak(?:e|en|ing)|combin(?:e|ed|ing)|mix(?:ed|ing)?|given) (?:together |along )?with"
-        r"(?! (?:food|meals?|milk|water|or without))",
+        r"(?! (?:food|meals?|milk|water|or without))"
+        r"|tak(?:e|en|ing) [\w-]+ (?:(?:together|along) with\b|(?:and|with) [\w-]+ together)",
     ),
     "注意事项": (r"注意|慎用", r"precautions?|warnings?|cautions?"),
     "英文名": (r"英文|英语", r"english name"),

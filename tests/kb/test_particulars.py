@@ -195,3 +195,13 @@ def test_a_groups_short_precautions_and_its_interactions_are_those_of_all() -> N
     text = "布洛芬\n禁忌证:过敏者禁用。\n" + "\n".join(fields)
     assert fields[0] in quotes(ask("老年人用布洛芬的注意事项", record(text)))
     assert fields[1] in quotes(ask("老年人用布洛芬的药物相互作用", record(text)))
+
+
+@pytest.mark.parametrize(
+    "question", ["Can I take warfarin together with aspirin?", "May one take aspirin and warfarin together?"]
+)
+def test_two_drugs_together_are_asked_about_in_english_too(question: str) -> None:
+    """Lost: the interaction that the Chinese monograph names in Chinese."""
+    found = ask(question, record(WARFARIN), record(f"{ASPIRIN}\n英文名:Aspirin", page=2))
+    assert "1.阿司匹林使游离的本药增多。" in quotes(found)
+    assert "does not name aspirin" not in found.text

@@ -33,6 +33,8 @@ def user_routes(accounts: Accounts) -> APIRouter:
         form = await posted_form(request)
         me: Principal = request.state.principal
         act, name, role = (form.get(field, "") for field in ("act", "name", "role"))
+        if me == SINGLE:  # the command line makes the first account and shows its password; here nobody would see it
+            return _page(accounts, request)
         try:
             require(me, Permission.USERS)
             secret = await run_sync(partial(_done, accounts, act, name, role, me))

@@ -124,6 +124,8 @@ ROUTES: list[tuple[str, str, dict[str, Any], dict[str, int]]] = [
     ("GET", "/account", {}, {"nobody": 401, "reader": 200, "curator": 200, "admin": 200}),
     ("POST", "/account/password", {"data": {}}, {"nobody": 401, "reader": 422, "curator": 422, "admin": 422}),
     ("POST", "/account/keys/none/revoke", {}, {"nobody": 401, "reader": 404, "curator": 404, "admin": 404}),
+    ("GET", "/users", {}, {"nobody": 401, "reader": 403, "curator": 403, "admin": 200}),
+    ("POST", "/users", {"data": {}}, {"nobody": 401, "reader": 403, "curator": 403, "admin": 422}),
     ("GET", "/health", {}, {"nobody": 200, "reader": 200, "curator": 200, "admin": 200}),
     ("GET", "/login", {}, {"nobody": 200, "reader": 303, "curator": 303, "admin": 303}),
     ("GET", "/v1/models", {}, {"nobody": 401, "reader": 200, "curator": 200, "admin": 200}),
@@ -291,7 +293,8 @@ def drive(library: Library, role: str, document: str) -> str:
     session = f"{role}-{document}"[:40]
     acts = [f"pick:{document}", f"open:{library.others}", f"rename:{library.others}", f"really:{library.others}"]
     acts += [f"delete:{library.others}", "list:", "retry:0", "helpful:0", "wrong:0", "sources:0", "library", "more:"]
-    acts += [f"{act}:{document}" for act in ("publish", "unpublish", "edit")]
+    acts += ["putaway:", "whole:", "one:tuned@aa|drugs/1", "judge:a:q1"]
+    acts += [f"{act}:{document}" for act in ("ask", "publish", "unpublish", "edit")]
     events = {event["id"]: event for event in shape["dependencies"]}
     clicked = [
         number

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from typing import Final
 from urllib.parse import parse_qs
 
+from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -29,6 +30,8 @@ _POSTED: Final = frozenset(
     {"/gradio_api/run/predict", "/gradio_api/queue/join", "/gradio_api/cancel", "/gradio_api/reset"}
 )
 _KEPT_BYTES: Final = 32 << 20
+_BESIDE: Final = 2048
+"""What an answer's path and headers may take beside its body."""
 _FOR_GOOD: Final = (b"cache-control", b"private, max-age=31536000, immutable")
 _BODY_BYTES: Final = 1 << 20
 _HASH_CHARS: Final = 64
@@ -108,22 +111,24 @@ class GradioDoor:
 
 
 class _Files:
-    """ASGI app before Gradio's own files: each answer is kept as it went out, for every encoding that was asked for."""
+    """ASGI app before Gradio's own files: each answer is kept as it went out, once for each way it is compressed."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._kept: dict[tuple[str, bytes], list[Message]] = {}
+        self._kept: dict[tuple[str, str], list[Message]] = {}
         self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wanted = dict(scope["headers"])
-        if scope["method"] != "GET" or b"range" in wanted or b"if-none-match" in wanted:
+        wanted = Headers(scope=scope)
+        if scope["method"] != "GET" or "range" in wanted or "if-none-match" in wanted:
             await self._app(scope, receive, send)
             return
-        key = (scope["path"], wanted.get(b"accept-encoding", b""))
+        # as Gradio chooses: whatever else a browser names, or names twice, neither mixes nor multiplies what is kept
+        accepted = wanted.get("accept-encoding", "")
+        key = (scope["path"], next((way for way in ("br", "gzip") if way in accepted), ""))
         answer = self._kept.get(key) or await self._answer(scope, receive)
         start = answer[0]
-        size = sum(len(message.get("body", b"")) for message in answer)
+        size = _BESIDE + sum(len(message.get("body", b"")) for message in answer)
         if start["status"] == 200 and key not in self._kept and self._bytes + size <= _KEPT_BYTES:
             self._kept[key] = answer
             self._bytes += size

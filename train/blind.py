@@ -13,9 +13,10 @@ import json
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -168,7 +169,10 @@ def keep(connection: sa.Connection, evaluation: str, answers: Answers) -> None:
 
 
 class Blind:
-    """Blind comparison over the evaluations of one home. Every call checks the permission to evaluate models."""
+    """Blind comparison over the evaluations of one home. Every call checks the permission to evaluate models.
+
+    Evaluations are read once: make one of these for each event, which shows those that came since.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -177,7 +181,7 @@ class Blind:
         """The engines that can be compared, newest evaluation first."""
         require(who, Permission.TRAIN)
         found: dict[tuple[str, str], Contender] = {}
-        for dataset, kept in self._kept():
+        for dataset, kept in self._kept:
             for engine, by_question in (kept.said or {}).items():
                 counts = Counter(one.kind for one in kept.questions if one.id in by_question)
                 found.setdefault((dataset, engine), Contender(engine, dataset, dict(counts)))
@@ -230,7 +234,8 @@ class Blind:
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 
-    def _kept(self) -> Iterable[tuple[str, Answers]]:
+    @cached_property
+    def _kept(self) -> list[tuple[str, Answers]]:
         """(dataset, answers) of every evaluation that keeps them, newest first."""
         query = (
             sa.select(evaluations.c.dataset, evaluation_answers.c.body)
@@ -240,19 +245,19 @@ class Blind:
         )
         with self._store.reading() as connection:
             rows = connection.execute(query).all()
-        return ((str(dataset), _unpacked(body)) for dataset, body in rows)
+        return [(str(dataset), _unpacked(body)) for dataset, body in rows]
 
     def _pair(self, pairing: Pairing) -> tuple[list[Question], dict[str, Mapping[str, Said]]]:
         """The questions that both answered, and not in the same words; what each said. Raises UsageError, NotFound."""
         if pairing.one == pairing.other:
             raise UsageError("An engine cannot be compared with itself. Choose two.")
-        asked: dict[str, Question] = {}
+        asked: dict[str, dict[str, Question]] = {}
         sides: dict[str, Mapping[str, Said]] = {}
-        for dataset, kept in self._kept():
+        for dataset, kept in self._kept:
             if dataset == pairing.dataset:
-                asked = {one.id: one for one in kept.questions} | asked
                 for engine in {pairing.one, pairing.other} & (kept.said or {}).keys() - sides.keys():
                     sides[engine] = (kept.said or {})[engine]
+                    asked[engine] = {one.id: one for one in kept.questions}
         for engine in (pairing.one, pairing.other):
             if engine not in sides:
                 raise NotFound(
@@ -260,10 +265,13 @@ class Blind:
                     f"Evaluate it again: `vademecum models evaluate`."
                 )
         first, second = sides[pairing.first], sides[pairing.second]
+        ours, theirs = asked[pairing.first], asked[pairing.second]
         shared = [
-            asked[key]
-            for key in first.keys() & second.keys() & asked.keys()
-            if asked[key].kind == pairing.kind and first[key].text.strip() != second[key].text.strip()
+            ours[key]
+            for key in first.keys() & second.keys() & ours.keys() & theirs.keys()
+            if ours[key].kind == pairing.kind
+            and ours[key].text == theirs[key].text  # an owner's file may have changed between two evaluations
+            and first[key].text.strip() != second[key].text.strip()
         ]
         return sorted(shared, key=lambda one: _hash("order", one.id)), sides
 

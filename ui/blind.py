@@ -15,7 +15,7 @@ from kb.errors import KBError
 from kb.service import Service
 from kb.types import Language
 from train.blind import SETS, Blind, Choice
-from ui.blind_view import Bout, case_view, chooser, tally_view
+from ui.blind_view import Bout, case_view, chooser, settled, tally_view
 from ui.events import CLICKS, QUICK, act_of
 from ui.i18n import language_of, say
 from ui.markup import refused
@@ -53,12 +53,17 @@ def build_blind() -> BlindBox:
     return BlindBox(box, choose, told, case, tally, bout)
 
 
-def drawn(box: BlindBox, service: Service, bout: Bout, language: Language, told: str = "") -> dict[Any, Any]:
+def drawn(box: BlindBox, service: Service, bout: Bout, language: Language) -> dict[Any, Any]:
     """The box for those who may evaluate models; nothing of it for others."""
-    me, blind = present(), Blind(service.kb.store)
+    return _drawn(box, Blind(service.kb.store), bout, language)
+
+
+def _drawn(box: BlindBox, blind: Blind, bout: Bout, language: Language, told: str = "") -> dict[Any, Any]:
+    me = present()
     if not me.may(Permission.TRAIN):
         return {box.bout: Bout()}
-    shown, tallies = "", blind.tallies(me)
+    contenders, tallies, shown = blind.contenders(me), blind.tallies(me), ""
+    bout = settled(bout, contenders)
     try:
         if bout.pairing is not None:
             case = blind.next(me, bout.pairing)
@@ -70,7 +75,7 @@ def drawn(box: BlindBox, service: Service, bout: Bout, language: Language, told:
         told = refused(error)
     return {
         box.box: gr.update(label=say(language, "blind_title")),
-        box.choose: chooser(bout, blind.contenders(me), language),
+        box.choose: chooser(bout, contenders, language),
         box.told: told,
         box.case: shown,
         box.tally: tally_view(tallies, language),
@@ -83,16 +88,16 @@ def wire_blind(box: BlindBox, service: Service, language: gr.Radio) -> None:
 
     def acted(bout: Bout, speak: str, event: gr.EventData) -> dict[Any, Any]:
         """Another pair or question set, or a vote."""
-        (act, value), told = act_of(event, _CHARS), ""
+        (act, value), blind, told = act_of(event, _CHARS), Blind(service.kb.store), ""
         try:
             if act == "judge" and bout.pairing is not None:
                 choice, _, question = value.partition(":")
-                Blind(service.kb.store).vote(present(), bout.pairing, question, cast(Choice, choice))
+                blind.vote(present(), bout.pairing, question, cast(Choice, choice))
             else:
                 bout = _chosen(bout, act, value)
         except KBError as error:
             told = refused(error)
-        return drawn(box, service, bout, language_of(speak), told)
+        return _drawn(box, blind, bout, language_of(speak), told)
 
     for part in (box.choose, box.case):
         part.click(acted, [box.bout, language], box.all, **QUICK)

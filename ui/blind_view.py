@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kb.types import Language
 from train.blind import SETS, Case, Contender, Pairing, QuestionSet, Said, Tally, name_of
@@ -28,6 +28,18 @@ class Bout:
         return Pairing(self.one, self.other, self.dataset, self.kind) if self.one and self.other else None
 
 
+def settled(bout: Bout, contenders: Sequence[Contender]) -> Bout:
+    """The bout over a question set that its first engine was asked: the one chosen, if it is among them."""
+    kinds = _kinds(bout, contenders)
+    return bout if not kinds or bout.kind in kinds else replace(bout, kind=next(iter(kinds)))
+
+
+def _kinds(bout: Bout, contenders: Sequence[Contender]) -> dict[QuestionSet, int]:
+    """The question sets that the first engine was asked, and how many questions of each."""
+    counts = next((one.questions for one in contenders if (one.engine, one.dataset) == (bout.one, bout.dataset)), {})
+    return {kind: counts[kind] for kind in SETS if counts.get(kind)}
+
+
 def chooser(bout: Bout, contenders: Sequence[Contender], language: Language) -> str:
     """Selects for the two engines and the question set."""
     if len(contenders) < 2:
@@ -40,10 +52,7 @@ def chooser(bout: Bout, contenders: Sequence[Contender], language: Language) -> 
         rivals = [one for one in contenders if one.dataset == bout.dataset and one.engine != bout.one]
         others = [(one.engine, one.name) for one in rivals]
         parts += select("blind_other", [nothing, *others], language, act="other", chosen=bout.other)
-        counts = next(
-            (one.questions for one in contenders if (one.engine, one.dataset) == (bout.one, bout.dataset)), {}
-        )
-        kinds = [(kind, say(language, f"blind_{kind}", n=counts[kind])) for kind in SETS if counts.get(kind)]
+        kinds = [(kind, say(language, f"blind_{kind}", n=n)) for kind, n in _kinds(bout, contenders).items()]
         parts += select("blind_set", kinds, language, act="kind", chosen=bout.kind)
     return f'<div class="vm-filters">{parts}</div>'
 

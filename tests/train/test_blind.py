@@ -121,6 +121,19 @@ def test_engines_without_kept_answers_are_refused_with_the_remedy(store: Store) 
     assert harmful.left == 1
 
 
+def test_a_question_that_was_reworded_between_two_evaluations_is_not_asked(store: Store) -> None:
+    """Lost: the owner's file was edited, and answers to two different questions stand side by side."""
+    report = {"serving": {"model": "", "hash": ""}}
+    for engine, wording in (("older@bb", "In renal failure?"), ("newer@cc", "In pregnancy?")):
+        asked = (Question("own-1", wording, "own"), Question("own-2", "For how long?", "own"))
+        kept = Answers(asked, {engine: {one.id: Said(f"{engine} on {one.text}") for one in asked}})
+        name, _, weights = engine.partition("@")
+        Evaluations(store).add(Evaluation(name, weights, "drugs/1", False, report, answers=kept), SINGLE)
+    case = Blind(store).next(ADMIN, Pairing("older@bb", "newer@cc", "drugs/1", "own"))
+    assert case is not None
+    assert (case.question.id, case.left) == ("own-2", 1)
+
+
 def test_the_tally_counts_questions_not_voters() -> None:
     """Lost: three friends who judge one question alike make it look certain."""
     friends = tally("a", "b", "d/1", [("q1", f"v{n}", "first") for n in range(6)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from train.blind import Case, Contender, Question, Quoted, Said, Tally
-from ui.blind_view import Bout, case_view, chooser, tally_view
+from ui.blind_view import Bout, case_view, chooser, settled, tally_view
 from ui.markup import safe
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -39,6 +39,14 @@ def test_only_engines_over_the_same_questions_can_be_chosen_together() -> None:
     assert "Harmful requests (1)" in second
     assert "models evaluate" in chooser(Bout(), [TUNED], "en")
     assert Bout(one="tuned@aa", dataset="drugs/1").pairing is None
+
+
+def test_the_question_set_is_one_that_the_engine_was_asked() -> None:
+    """Lost: the select shows the test split while what is asked is another set, all of which counts as judged."""
+    harmful = Bout(one="tuned@aa", dataset="drugs/1", kind="harmful")
+    assert settled(harmful, [TUNED, QUOTING]) == harmful
+    assert settled(Bout(one="extractive", dataset="drugs/1", kind="harmful"), [TUNED, QUOTING]).kind == "test"
+    assert settled(Bout(kind="own"), [TUNED]).kind == "own"
 
 
 def test_the_tally_names_the_engines_without_their_hash() -> None:

@@ -90,7 +90,7 @@ def evaluate(
 
         with open_store(home, write=True) as store:
             found_model = model_folders.model(store.home, model)
-            with opened(home) as base, under_way(store, found_model, show) as asking:
+            with opened(home) as base, under_way(store, found_model, show, over=dataset) as asking:
                 found = evaluations.evaluate(base, model, dataset=dataset, own=own, most=limit, progress=asking)
         line.close()
         with open_store(home, write=True) as store:

@@ -26,10 +26,16 @@ class EvaluationStopped(KBError):
 
 
 @contextmanager
-def under_way(store: Store, model: Model, told: Asking, principal: Principal = SINGLE) -> Iterator[Asking]:
-    """Yields what the evaluation reports to. It raises EvaluationStopped once the run is cancelled."""
+def under_way(
+    store: Store, model: Model, told: Asking, principal: Principal = SINGLE, *, over: str = ""
+) -> Iterator[Asking]:
+    """Yields what the evaluation reports to. EvaluationStopped is raised once the run is cancelled, at its end at last.
+
+    `over` is the dataset that was named, else it is asked over the model's own.
+    """
     runs = Runs(store)
-    data = dict(model.lineage.get("dataset") or {})
+    named, _, version = over.partition("/")
+    data = {"name": named, "version": version} if named else dict(model.lineage.get("dataset") or {})
     run = runs.create(
         Run(
             kind=EVALUATE,
@@ -49,21 +55,26 @@ def under_way(store: Store, model: Model, told: Asking, principal: Principal = S
     runs.begin(run.id)
     last = 0.0
 
+    def stopped() -> EvaluationStopped:
+        return EvaluationStopped(
+            f"The evaluation of '{model.name}' was stopped ({run.id}). Nothing of it is kept; "
+            f"`vademecum models evaluate {model.name}` begins it anew."
+        )
+
     def asking(engine: str, done: int, total: int) -> None:
         nonlocal last
         told(engine, done, total)
         if time.monotonic() - last >= _EVERY_S:
             last = time.monotonic()
             if runs.report_question(run.id, engine, done, total) == "cancel":
-                raise EvaluationStopped(
-                    f"The evaluation of '{model.name}' was stopped ({run.id}). Nothing of it is kept; "
-                    f"`vademecum models evaluate {model.name}` begins it anew."
-                )
+                raise stopped()
 
     state: RunState = "failed"
     reason = "it was ended before it was over"
     try:
         yield asking
+        if runs.wanted(run.id) == "cancel":  # since its last report
+            raise stopped()
         state, reason = "done", ""
     except (EvaluationStopped, KeyboardInterrupt):
         state, reason = "cancelled", ""

@@ -101,7 +101,8 @@ def _run(run: Run, points: Sequence[Mapping[str, Any]], may_train: bool, languag
     state = safe(say(language, f"run_state_{run.state}"))
     where = {"step": f"{run.step:,}", "steps": f"{run.steps:,}"}
     if run.kind == EVALUATE:
-        figures = [say(language, "run_question", engine=str(run.facts.get("engine", "")), **where)]
+        engine = str(run.facts.get("engine", ""))  # none was asked yet: its model is being loaded, or was not there
+        figures = [say(language, "run_question", engine=engine, **where)] if engine else []
     else:
         figures = [say(language, "run_step", **where)]
     if run.loss is not None:

@@ -71,6 +71,22 @@ def test_a_cancelled_evaluation_ends_at_its_next_report_and_asks_no_more(
         runs.cancel("evaluate-1")
 
 
+def test_one_that_is_cancelled_after_its_last_report_is_not_kept_either(store: Store) -> None:
+    """Lost: whoever stopped it finds an evaluation all the same, and the model it was made of promoted on it."""
+    runs = Runs(store)
+
+    def evaluated() -> None:
+        with under_way(store, MODEL, lambda engine, done, total: None, over="others/2") as asking:
+            asking("tuned", 40, 40)
+            runs.cancel("evaluate-1")
+
+    with pytest.raises(EvaluationStopped, match="Nothing of it is kept"):
+        evaluated()
+    stopped = runs.run("evaluate-1")
+    assert (stopped.state, stopped.reason) == ("cancelled", "")
+    assert (stopped.dataset, stopped.dataset_version) == ("others", "2")  # what it was asked over, not its own
+
+
 def test_an_evaluation_that_ends_by_itself_is_done_and_one_that_fails_says_why(store: Store) -> None:
     """Lost: the Models tab shows evaluations that run for ever."""
     runs = Runs(store)

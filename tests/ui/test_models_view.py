@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from train.evaluations import Evaluation
@@ -91,3 +92,5 @@ def test_an_evaluation_under_way_is_shown_with_a_stop_button() -> None:
     assert f"{safe(HOSTILE)}: question 20 of 424" in shown
     assert 'data-act="cancel:evaluate-1"' in shown
     assert "<polyline" not in shown
+    loading = runs_view([(replace(run, facts={}, step=0, steps=0), [])], may_train=True, language="en")
+    assert "question 0 of 0" not in loading

@@ -42,7 +42,7 @@ class DrillPlan:
     unanswerable: float = 0.3
     """Share of the questions whose answer is not there."""
     refused: float = 0.1
-    """Share of the conversations that end in a request to be refused."""
+    """Share of the conversations with a request among their questions that is to be refused."""
 
 
 def drills(

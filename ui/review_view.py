@@ -16,6 +16,7 @@ from kb.types import Chunk, Document, Language, QAExample
 from train.review import REASONS, Agreement, Case, Judgement
 from ui.i18n import say
 from ui.markup import act_button, page_button, place, points, safe, select, with_commands
+from ui.numbering import in_order
 
 WAITING: Final = ("candidate", "kept")
 STATES: Final[dict[str, tuple[str, ...]]] = {
@@ -208,7 +209,9 @@ def feedback_view(pending: Sequence[Feedback], language: Language) -> str:
 
 
 def _feedback(one: Feedback, language: Language) -> str:
-    text = one.exchange.text
+    record = one.exchange
+    # as whoever judged it saw it counted: on the page in the order of reading
+    text = in_order(record.answer).text if record.answer and record.via == "web" else record.text
     shown = text if len(text) <= _TEXT_SHOWN else text[:_TEXT_SHOWN] + "…"
     correction = ""
     if one.correction:

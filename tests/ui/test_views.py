@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kb.access import SINGLE
+from kb.conversations import Exchange as Record
+from kb.conversations import Feedback
 from kb.export import as_markdown
 from kb.testing import make_hit
 from kb.types import Answer, Citation, Conflict, Document, Hit, Language, Side, Statement
@@ -20,6 +22,7 @@ from ui.evidence_view import evidence
 from ui.library_view import ROWS, Listing, details, filters, table
 from ui.markup import places, safe
 from ui.numbering import in_order
+from ui.review_view import feedback_view
 
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(1)</script>\"'>{{constructor}}${alert(1)}`$$x$$[a](http://x)\u202e"
 
@@ -154,6 +157,16 @@ def test_sources_are_numbered_as_they_come() -> None:
     ]  # two cards; then, among all found, theirs
     streaming = Exchange("?", "writing", "Fact 8 [8]. Fact 3 [3].", hits=hits)
     assert re.findall(r'vm-mark"[^>]*>(\d+)</button>', latest([streaming], "en")) == ["1", "2"]
+
+
+def test_feedback_counts_sources_as_whoever_gave_it_saw_them() -> None:
+    """Lost: a reader writes that source 1 is out of date, and the reviewer sees an answer with an 8 alone."""
+    answer = Answer("Fact [8].", (cite(make_hit("Fact."), 8, "Fact"),), False, "extractive", ())
+    record = Record("e", "u", "c", "Why?", "2026-11-26", state="done", text=answer.text, answer=answer)
+    given = Feedback("f", record, "u", "wrong", "Source 1 is old.", "2026-11-26")
+    assert safe("Fact [1].") in feedback_view([given], "en")
+    asked_by_a_program = replace(given, exchange=replace(record, via="api"))
+    assert safe("Fact [8].") in feedback_view([asked_by_a_program], "en")
 
 
 def test_copied_answer_carries_its_references() -> None:

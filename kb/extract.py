@@ -35,7 +35,7 @@ ENOUGH = 0.55
 """Least evidence to answer on: the mean share of the question's terms in the best passage and in the best sentence."""
 NAME_WEIGHT = 2.5
 """How much a name (a capitalised word, a code with digits) counts in that share; any other term counts 1."""
-MOST_EMBEDDED = 32
+MOST_EMBEDDED = 20
 """Sentences that are compared by meaning, the best by words: embedding is what an English answer waits for."""
 COMPANION = 0.9
 """A further sentence is quoted when it is worth this much of the best one."""

@@ -420,7 +420,7 @@ def held_out_loss(model: Any, plan: Plan, pad: int) -> float | None:
     total, count = 0.0, 0
     model.eval()
     device = next(model.parameters()).device
-    with torch.inference_mode():
+    with torch.no_grad():  # what ZeRO-3 gathers here is trained on: an inference tensor would end that
         for number in range(min(len(rows), _HELD_OUT_ROWS)):
             batch = collate([rows.row(number)], pad, packed=plan.packed)
             batch = {name: tensor.to(device) for name, tensor in batch.items()}

@@ -83,6 +83,7 @@ class _Following:
         self._metrics = run.folder / METRICS
         self._read = self._metrics.stat().st_size if self._metrics.exists() else 0
         self._asked = 0
+        self._failed: list[int] = []  # exit codes of those that failed before the others were ended
 
     def to_the_end(self) -> Outcome:
         """Start the processes, follow them, end what is left of them."""
@@ -133,6 +134,7 @@ class _Following:
             (self._run.folder / CANCEL).touch()
         if any(process.poll() not in (None, 0) for process in processes):
             time.sleep(_LOOK_S)  # the one that failed first has written why
+            self._failed = [code for process in processes if (code := process.poll())]
             _end(processes)
 
     def _take_metrics(self) -> None:
@@ -162,7 +164,7 @@ class _Following:
         return found[0]
 
     def _told_by_log(self, codes: Sequence[int]) -> str:
-        code = next((code for code in codes if code), 0)
+        code = min(self._failed or filter(None, codes), default=0)  # a signal's is negative: the others fail for it
         if code < 0:
             name = signal.Signals(-code).name
             memory = " (the system does that when memory runs out)" if -code == signal.SIGKILL else ""

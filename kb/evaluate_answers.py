@@ -17,7 +17,7 @@ from random import Random
 import numpy as np
 
 from kb.errors import UsageError
-from kb.evaluate import RESAMPLES, read_rows
+from kb.evaluate import mean_interval, read_rows
 from kb.support import citation_quality
 from kb.terms import language_of
 from kb.types import Answer, Language
@@ -210,7 +210,7 @@ def report(outcomes: Sequence[Outcome], *, split: bool = True) -> AnswerReport:
     for metric in METRICS:
         values = np.array([one.scores[metric] for one in outcomes if metric in one.scores])
         means[metric] = float(values.mean()) if len(values) else float("nan")
-        intervals[metric] = _interval(values) if len(values) else (float("nan"), float("nan"))
+        intervals[metric] = mean_interval(values) if len(values) else (float("nan"), float("nan"))
 
     def parts(name: str) -> dict[str, AnswerReport]:
         groups: dict[str, list[Outcome]] = {}
@@ -221,13 +221,6 @@ def report(outcomes: Sequence[Outcome], *, split: bool = True) -> AnswerReport:
     answerable = sum(one.row.answerable for one in outcomes)
     by_language, by_source = (parts("language"), parts("source")) if split else ({}, {})
     return AnswerReport(len(outcomes), answerable, means, intervals, by_language, by_source)
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    random = np.random.default_rng(0)
-    samples = values[random.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def difference(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> dict[str, tuple[float, float, float]]:
@@ -241,7 +234,7 @@ def difference(ours: Sequence[Outcome], theirs: Sequence[Outcome]) -> dict[str, 
         ]
         if pairs:
             values = np.array(pairs)
-            found[metric] = (float(values.mean()), *_interval(values))
+            found[metric] = (float(values.mean()), *mean_interval(values))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kb.evaluate import mean_interval
 from kb.settings import Settings
 from train.leaks import Leaks
 from train.measure import METRICS, Scores
@@ -79,10 +80,7 @@ def difference(ours: Mapping[str, float], theirs: Mapping[str, float]) -> Differ
     if not keys:
         return None
     values = np.array([ours[key] - theirs[key] for key in keys])
-    random = np.random.default_rng(0)
-    means = values[random.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Difference(float(values.mean()), float(low), float(high), len(keys))
+    return Difference(float(values.mean()), *mean_interval(values, RESAMPLES), len(keys))
 
 
 def decide(candidate: Scores, serving: Scores, base: Scores | None, leaks: Leaks, margins: Margins) -> Verdict:

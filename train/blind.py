@@ -14,7 +14,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from kb import audit
 from kb.access import Permission, Principal, require
 from kb.errors import NotFound, UsageError
+from kb.evaluate import mean_interval
 from kb.schema import evaluation_answers, evaluations, votes
 from kb.store import Store
 from kb.types import Answer
@@ -72,7 +73,7 @@ class Answers:
     """What one evaluation keeps: its questions, and for each engine ('name@hash') what it said, by question."""
 
     questions: tuple[Question, ...] = ()
-    said: Mapping[str, Mapping[str, Said]] | None = None
+    said: Mapping[str, Mapping[str, Said]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def keep(connection: sa.Connection, evaluation: str, answers: Answers) -> None:
         "questions": [asdict(one) for one in answers.questions],
         "said": {
             engine: {key: asdict(one) for key, one in by_question.items()}
-            for engine, by_question in (answers.said or {}).items()
+            for engine, by_question in answers.said.items()
         },
     }
     packed = zlib.compress(json.dumps(body, ensure_ascii=False).encode())
@@ -182,7 +183,7 @@ class Blind:
         require(who, Permission.TRAIN)
         found: dict[tuple[str, str], Contender] = {}
         for dataset, kept in self._kept:
-            for engine, by_question in (kept.said or {}).items():
+            for engine, by_question in kept.said.items():
                 counts = Counter(one.kind for one in kept.questions if one.id in by_question)
                 found.setdefault((dataset, engine), Contender(engine, dataset, dict(counts)))
         return list(found.values())
@@ -212,13 +213,13 @@ class Blind:
         if choice in ("a", "b"):
             better = _order(who, pairing, question)[choice == "b"]
             verdict = "first" if better == pairing.first else "second"
-        row = {"first": pairing.first, "second": pairing.second, "dataset": pairing.dataset, "question": question}
         at = datetime.now(UTC).isoformat(timespec="seconds")
         named = {"first": pairing.first, "second": pairing.second, "dataset": pairing.dataset}
         with self._store.writing() as connection:
             if question in _judged(connection, who, pairing):
                 raise UsageError("You have judged this question already.")
-            connection.execute(sa.insert(votes), row | {"voter": who.id, "verdict": verdict, "at": at})
+            row = named | {"question": question, "voter": who.id, "verdict": verdict, "at": at}
+            connection.execute(sa.insert(votes), row)
             audit.append(connection, who, "compared", question, verdict=verdict, **named)
 
     def tallies(self, who: Principal) -> list[Tally]:
@@ -255,8 +256,8 @@ class Blind:
         sides: dict[str, Mapping[str, Said]] = {}
         for dataset, kept in self._kept:
             if dataset == pairing.dataset:
-                for engine in {pairing.one, pairing.other} & (kept.said or {}).keys() - sides.keys():
-                    sides[engine] = (kept.said or {})[engine]
+                for engine in {pairing.one, pairing.other} & kept.said.keys() - sides.keys():
+                    sides[engine] = kept.said[engine]
                     asked[engine] = {one.id: one for one in kept.questions}
         for engine in (pairing.one, pairing.other):
             if engine not in sides:
@@ -294,9 +295,7 @@ def tally(first: str, second: str, dataset: str, cast: Sequence[tuple[str, str, 
     for question, _, verdict in cast:
         by_question.setdefault(question, []).append(worth.get(verdict, 0.0))
     means = np.array([sum(given) / len(given) for given in by_question.values()])
-    random = np.random.default_rng(0)
-    resampled = means[random.integers(0, len(means), (_RESAMPLES, len(means)))].mean(axis=1)
-    low, high = np.percentile(resampled, [2.5, 97.5])
+    low, high = mean_interval(means, _RESAMPLES)
     return Tally(
         first,
         second,
@@ -309,8 +308,8 @@ def tally(first: str, second: str, dataset: str, cast: Sequence[tuple[str, str, 
         same=counts["same"],
         neither=counts["neither"],
         preference=float(means.mean()),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         p=sign_test(int((means > 0).sum()), int((means < 0).sum())),
     )
 

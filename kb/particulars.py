@@ -15,7 +15,7 @@ from typing import Literal
 
 from kb.content_terms import CJK, ZH_STOP
 from kb.drug_names import SALTS, drug_names
-from kb.sentences import sentence_spans
+from kb.sentences import sentence_spans, trimmed
 
 Kind = Literal["group", "substance", "purpose"]
 
@@ -132,7 +132,7 @@ def items(text: str, start: int, end: int) -> list[tuple[int, int]]:
     if len(marks) < 2:
         return [(start + a, start + b) for a, b in sentence_spans(text[start:end])]
     edges = [start, *marks, end] if marks[0] > start else [*marks, end]
-    return [(a, b) for a, b in (_trimmed(text, *pair) for pair in pairwise(edges)) if b > a]
+    return [span for pair in pairwise(edges) for span in trimmed(text, *pair)]
 
 
 def speaking_of(
@@ -150,10 +150,5 @@ def speaking_of(
         kept = [span for span in spans if asked.spoken_of(text[slice(*span)])]
         mark = _SUB_ITEM.search(text, a, b)
         if mark and mark.start() > a and kept[0][0] > a:  # 慎用：(1)肝病。(4)嗜酒者: (4) alone says nothing
-            yield _trimmed(text, a, mark.start())
+            yield from trimmed(text, a, mark.start())
         yield from kept
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    kept = text[start:end]
-    return start + len(kept) - len(kept.lstrip()), start + len(kept.rstrip())

@@ -67,7 +67,7 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
 
 def _split_line(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     if text.find("\t", start, end) >= 0:
-        yield from _trimmed(text, start, end)
+        yield from trimmed(text, start, end)
         return
     begin = start
     for found in _STOP.finditer(text, start, end):
@@ -78,9 +78,9 @@ def _split_line(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             stop += 1
         if found.group()[0] == "." and not _ends_sentence(text, begin, found.start(), stop, end):
             continue
-        yield from _trimmed(text, begin, stop)
+        yield from trimmed(text, begin, stop)
         begin = stop
-    yield from _trimmed(text, begin, end)
+    yield from trimmed(text, begin, end)
 
 
 def _ends_sentence(text: str, begin: int, dot: int, after: int, end: int) -> bool:
@@ -115,7 +115,8 @@ def _is_initial(text: str, dot: int, after: int) -> bool:
     return not names_a_kind
 
 
-def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """[start, end) without white space at either side; nothing, if there is nothing else."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
@@ -130,6 +131,6 @@ def _short_enough(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         cuts = [m.end() for m in _CLAUSE.finditer(text, start, start + LONGEST) if m.end() > start]
         semicolons = [at for at in cuts if text[:at].rstrip().endswith(("；", ";"))]
         cut = (semicolons or cuts or [start + LONGEST])[-1]
-        yield from _trimmed(text, start, cut)
+        yield from trimmed(text, start, cut)
         start = cut
-    yield from _trimmed(text, start, end)
+    yield from trimmed(text, start, end)

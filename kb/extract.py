@@ -155,20 +155,20 @@ class Extractor:
     ) -> tuple[list[Quote], float | None]:
         """What to quote, nothing if the evidence is too little; and how likely the library answers."""
         candidates, compared = self._read(question, hits, without_records=without_records)
-        question = clinical(question)
-        asked = question_terms(records.subject(question) if records.asks_for_drugs(question) else question)
+        said = clinical(question)
+        asked = question_terms(records.subject(said) if records.asks_for_drugs(said) else said)
         if not candidates or not asked:
             return [], None
         evidence = self._measured(question, candidates, hits, compared)
         confidence = self._calibration.confidence(evidence) if evidence else None
         if evidence is None:
-            answers = _evidence(question, asked, candidates, hits) >= ENOUGH
+            answers = _evidence(said, asked, candidates, hits) >= ENOUGH
         else:
             answers = self._calibration.enough(evidence)
         if not answers:
             return [], confidence
         weights = _rarity(asked, candidates)
-        scores = [_score(question, candidate, weights) for candidate in candidates]
+        scores = [_score(said, candidate, weights) for candidate in candidates]
         if compared:  # meaning counts twice as much as words
             near = compared.cosines.tolist()
             scores = [(score + 2 * max(0.0, cosine)) / 3 for score, cosine in zip(scores, near, strict=True)]
@@ -176,8 +176,8 @@ class Extractor:
             range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
         )
         quotes = _choose([candidates[i] for i in order], [scores[i] for i in order], weights)
-        said = " ".join(hits[quote.index].chunk.text[quote.start : quote.end] for quote in quotes)
-        if _AMOUNT_ASKED.search(question) and not _ANY_NUMBER.search(said):
+        quoted = " ".join(hits[quote.index].chunk.text[quote.start : quote.end] for quote in quotes)
+        if _AMOUNT_ASKED.search(said) and not _ANY_NUMBER.search(quoted):
             return [], confidence
         return quotes, confidence
 

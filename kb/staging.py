@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def stage(
     Those that say the same under the same heading take over their vectors. Where all are the live ones again, and none
     of these is without a vector that another embedder gave it, nothing is staged: they are what this cutter gives, too.
     """
-    known = _vector_numbers(store, document, embedder)
+    with store.reading() as connection:
+        known = _vector_numbers(connection, document, embedder)
     seen = hashlib.sha256()
     mine = staged_chunks.c.document == document
     with store.writing(guard) as connection:
@@ -59,8 +61,8 @@ def stage(
         with store.writing(guard) as connection:
             if not _is_there(connection, document):
                 return  # removed meanwhile
-            blobs = _blobs(connection, [known[key] for chunk in batch if (key := _key(chunk)) in known], embedder)
-            rows = [chunk_row(chunk) | {"vector": blobs.get(known.get(_key(chunk), -1))} for chunk in batch]
+            taken = _taken_over(connection, batch, known, embedder)
+            rows = [chunk_row(chunk) | {"vector": taken.get(chunk.id)} for chunk in batch]
             connection.execute(sa.insert(staged_chunks), rows)
     same = seen.digest() == _live_digest(store, document) and not _wants_vectors(store, document, embedder)
     with store.writing(guard) as connection:
@@ -83,21 +85,28 @@ def _key(chunk: Any) -> bytes:
     return hashlib.blake2b(f"{chunk.heading}\0{chunk.text}".encode(), digest_size=16).digest()
 
 
-def _vector_numbers(store: Store, document: str, embedder: str) -> dict[bytes, int]:
+def _vector_numbers(connection: sa.Connection, document: str, embedder: str) -> dict[bytes, int]:
     """The number of a live chunk that has a vector, by what it says."""
     query = (
         sa.select(chunks.c.number, chunks.c.heading, chunks.c.text)
         .join(vectors, vectors.c.chunk == chunks.c.number)
         .where(chunks.c.document == document, vectors.c.embedder == embedder)
     )
-    with store.reading() as connection:
-        rows = connection.execution_options(yield_per=_BATCH).execute(query)
-        return {_key(row): row.number for row in rows}
+    return {_key(row): row.number for row in connection.execute(query.execution_options(yield_per=_BATCH))}
 
 
-def _blobs(connection: sa.Connection, numbers: Sequence[int], embedder: str) -> dict[int, bytes]:
+def _taken_over(
+    connection: sa.Connection, new: Iterable[Chunk], known: Mapping[bytes, int], embedder: str
+) -> dict[str, bytes]:
+    """The vectors, by chunk id, of those that say what a live chunk says under the same heading."""
+    found: dict[str, bytes] = {}
+    saying = iter([(chunk.id, known[key]) for chunk in new if (key := _key(chunk)) in known])
     query = sa.select(vectors.c.chunk, vectors.c.vector).where(vectors.c.embedder == embedder)
-    return {row.chunk: row.vector for row in connection.execute(query.where(vectors.c.chunk.in_(numbers)))}
+    while batch := list(islice(saying, _BATCH)):
+        rows = connection.execute(query.where(vectors.c.chunk.in_([number for _, number in batch])))
+        blobs = {row.chunk: row.vector for row in rows}
+        found |= {id: blobs[number] for id, number in batch}
+    return found
 
 
 def _told(id: str, heading: str, tokens: int) -> bytes:
@@ -189,7 +198,8 @@ def replace_document(
         now = connection.execute(sa.select(documents).where(documents.c.id == document.id)).one_or_none()
         if now is None or now.state not in READ_STATES:
             return False
-        known = _vectors(connection, document.id, embedder)
+        known = _vector_numbers(connection, document.id, embedder)
+        vectors_by_id = {**_taken_over(connection, new, known, embedder), **made}
         _put_by(connection, document.id)
         connection.execute(sa.delete(pages).where(pages.c.document == document.id))
         connection.execute(sa.insert(pages), [page_row(document.id, page) for page in read])
@@ -199,7 +209,7 @@ def replace_document(
         rows = [
             {"embedder": embedder, "chunk": by_id[chunk.id], "vector": vector}
             for chunk in new
-            if (vector := made.get(chunk.id) or known.get((chunk.heading, chunk.text)))
+            if (vector := vectors_by_id.get(chunk.id))
         ]
         if rows:
             connection.execute(sa.insert(vectors), rows)
@@ -232,12 +242,3 @@ def _put_by(connection: sa.Connection, document: str) -> None:
     old = sa.select(*(chunks.c[name] for name in names)).where(chunks.c.document == document)
     connection.execute(sa.insert(past_chunks).from_select(names, old))
     connection.execute(sa.delete(chunks).where(chunks.c.document == document))
-
-
-def _vectors(connection: sa.Connection, document: str, embedder: str) -> dict[tuple[str, str], bytes]:
-    query = (
-        sa.select(chunks.c.heading, chunks.c.text, vectors.c.vector)
-        .join(vectors, vectors.c.chunk == chunks.c.number)
-        .where(chunks.c.document == document, vectors.c.embedder == embedder)
-    )
-    return {(heading, text): vector for heading, text, vector in connection.execute(query)}

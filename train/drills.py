@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from kb.prompt_formats import field_text
+
 Kind = Literal["real", "spliced", "random"]
 Asker = Callable[[random.Random, str, str], str]
 """(chance, field, name) → a question for that field of that drug."""
@@ -26,6 +28,11 @@ class Field:
     name: str
     field: str
     value: str
+
+    @property
+    def text(self) -> str:
+        """As a passage of its own."""
+        return field_text(self.name, self.field, self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ def drills(
         ]
         if chance.random() < plan.refused:
             asked.insert(chance.randint(0, len(asked)), (refused(chance), ""))
-        texts = [f"{one.name}\n{one.field}:{one.value}" for one in shown]
+        texts = [one.text for one in shown]
         messages: list[dict[str, str]] = []
         for number, (question, answer) in enumerate(asked):
             messages += show(texts, question) if number == 0 else [{"role": "user", "content": question}]

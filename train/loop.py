@@ -160,7 +160,7 @@ class Loop:
         if (self.home / "models" / name).is_dir():
             return model_folders.model(self.home, name)
         self._told("a tokenizer and a model from nothing")
-        texts = [f"{one.name}\n{one.field}:{one.value}" for one in taught_fields(dataset)]
+        texts = [one.text for one in taught_fields(dataset)]
         if not texts:
             raise UsageError(f"Dataset {dataset.name} shows no single fields. Build it with --contexts fields.")
         words = [template for templates in TEMPLATES.values() for template in templates] * 20
@@ -287,12 +287,11 @@ def curriculum(tokenizer: Any, dataset: datasets.Dataset, plan: LoopPlan) -> Ite
     for one in taught:
         if tokens >= plan.text_share * plan.drill_tokens:
             break
-        text = encode_text(tokenizer, f"{one.name}\n{one.field}:{one.value}")
+        text = encode_text(tokenizer, one.text)
         if len(text) <= plan.row:
             tokens += len(text)
             yield text
-    passages = [f"{one.name}\n{one.field}:{one.value}" for one in taught]
-    for row in refused_rows(passages, int(plan.drill_tokens / 100 * plan.refused), seed=plan.seed):
+    for row in refused_rows([one.text for one in taught], int(plan.drill_tokens / 100 * plan.refused), seed=plan.seed):
         declined = encode(tokenizer, row["messages"], "chat")
         if len(declined) <= plan.row:
             tokens += len(declined)

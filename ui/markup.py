@@ -104,12 +104,16 @@ def select(
     key: str, choices: Sequence[tuple[str, str]], language: Language, *, act: str = "", part: str = "", chosen: str = ""
 ) -> str:
     """A labelled select of (value, words): a choice becomes an event with `act`, or is read by page.js as `part`."""
-    options = "".join(
+    does = f'data-choice="{safe(act)}"' if act else f'data-part="{safe(part)}"'
+    return f"<label><span>{safe(say(language, key))}</span><select {does}>{options(choices, chosen)}</select></label>"
+
+
+def options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
+    """What a select offers, of (value, words)."""
+    return "".join(
         f'<option value="{safe(value)}"{" selected" if value == chosen else ""}>{safe(words)}</option>'
         for value, words in choices
     )
-    does = f'data-choice="{safe(act)}"' if act else f'data-part="{safe(part)}"'
-    return f"<label><span>{safe(say(language, key))}</span><select {does}>{options}</select></label>"
 
 
 def collections(documents: Iterable[Document], language: Language) -> list[tuple[str, str]]:

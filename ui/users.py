@@ -14,7 +14,7 @@ from kb.errors import AccessDenied, KBError, UsageError
 from kb.types import Language
 from ui.i18n import say
 from ui.login import page, posted_form, spoken, told
-from ui.markup import safe, with_commands
+from ui.markup import options, safe, with_commands
 from ui.reasons import reason_in
 
 _PATH = "/users"
@@ -118,13 +118,10 @@ def _form(act: str, user: User, language: Language, fields: str = "") -> str:
 
 
 def _roles(chosen: str, key: str, language: Language) -> str:
-    options = "".join(
-        f'<option value="{role}"{" selected" if role == chosen else ""}>{safe(say(language, f"role_{role}"))}</option>'
-        for role in ROLES
-    )
+    roles = options([(role, say(language, f"role_{role}")) for role in ROLES], chosen)
     return (
         f'<label for="{key}">{safe(say(language, "users_role_label"))}</label>'
-        f'<select id="{key}" name="role">{options}</select>'
+        f'<select id="{key}" name="role">{roles}</select>'
     )
 
 

@@ -28,6 +28,9 @@ from kb.types import Box, Line
 _DPI = 200
 _MOST_PIXELS = 20_000_000
 _LONGEST_SIDE = 2400  # pixels the page is scaled down to, at most: A4 at 200 dpi is 2339 high
+_DETECTED_SIDE = 1920
+"""Pixels of the longest side in which lines are looked for (they are read at full size): a tenth less time a page,
+lines of 6.5 points on a noisy scan are read as well (character error 0.0054; 0.0050 at full size, 0.0099 at 1600)."""
 _SURE = 0.85  # a page read worse than this is tried turned
 _UNSURE_LINE = 0.5  # a line read worse than this says more wrong than right
 _TALL = 1.5  # height over width from which on a line stands upright
@@ -254,6 +257,8 @@ def _engine(threads: int) -> Any:
             "Global.log_level": "critical",
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+            "Det.limit_type": "max",
+            "Det.limit_side_len": _DETECTED_SIDE,
             "Det.model_path": str(detection),
             "Rec.model_path": str(recognition),
         }

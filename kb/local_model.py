@@ -24,7 +24,7 @@ from transformers.utils import logging
 from kb.batching import Batcher, Ticket, Words
 from kb.errors import UsageError
 from kb.model_failures import ModelFailure
-from kb.prompt_formats import APP, PromptFormat, ShortMarks
+from kb.prompt_formats import APP, PromptFormat, marks_of
 
 _ROLES = {"system": "System", "human": "User", "ai": "Assistant"}
 _CHAT_ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -84,7 +84,7 @@ class LocalModel(BaseChatModel):
             raise ModelFailure("too long", self.name or "", f"{len(ids)} of {self.prompt_tokens} tokens")
         stops = (*self.stops, *(stop or ()), *(() if self._tokenizer.chat_template else PLAIN_STOPS))
         ticket = self._batcher.submit(ids, self.max_new_tokens)
-        marks = ShortMarks(messages) if self.prompt_format.style == "short" else None
+        marks = marks_of(self.prompt_format, messages)
         try:
             for text in until(self._pieces(ticket), stops):
                 if shown := marks.feed(text) if marks else text:

@@ -3,7 +3,8 @@
 A model tuned on one wording answers badly in another, and a small one not at all, so the format a model was trained
 with travels in its lineage and is used to ask it. `app` is kb.prompts, whose passages the model cites itself. `short`
 is for models too small for a page of rules: single fields of monographs and the question, no marks; the passage that
-holds a sentence word for word is cited for it (`ShortMarks`).
+holds a sentence word for word is cited for it (`ShortMarks`). `named` is asked the same way, but its reply begins with
+the drug and the field that it reads, which is checked and taken off (`NamedMarks`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Hit, Language, Turn
 
-Style = Literal["app", "short"]
+Style = Literal["app", "short", "named"]
 ContextKind = Literal["passages", "fields", "none"]
 
 SHORT_SYSTEM: dict[Language, str] = {
@@ -31,6 +32,7 @@ SHORT_SYSTEM: dict[Language, str] = {
 }
 MOST_FIELDS = 4
 _SHOWN = "vademecum_passages"
+_ASKED = "vademecum_question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,12 @@ class PromptFormat:
 
 
 APP = PromptFormat()
-KNOWN = (APP, PromptFormat("short", "passages"), PromptFormat("short", "fields"))
+KNOWN = (
+    APP,
+    PromptFormat("short", "passages"),
+    PromptFormat("short", "fields"),
+    PromptFormat("named", "fields"),
+)
 Count = Callable[[list[BaseMessage]], int]
 
 
@@ -84,10 +91,10 @@ def word(
 def short_messages(question: str, shown: Sequence[tuple[int, Hit]]) -> tuple[BaseMessage, ...]:
     """The short wording. Passages are numbered as they stand; which hit each one is goes along unseen."""
     texts = [hit.chunk.text for _, hit in shown]
-    passages = [[n, text] for (n, _), text in zip(shown, texts, strict=True)]
+    about = {_SHOWN: [[n, text] for (n, _), text in zip(shown, texts, strict=True)], _ASKED: question}
     return (
         SystemMessage(SHORT_SYSTEM[language_of(question)]),
-        HumanMessage(short_text(question, [harmless(text) for text in texts]), additional_kwargs={_SHOWN: passages}),
+        HumanMessage(short_text(question, [harmless(text) for text in texts]), additional_kwargs=about),
     )
 
 
@@ -149,6 +156,58 @@ class ShortMarks:
         return [n for n, passage in self._passages if text and text in passage]
 
 
+class NamedMarks(ShortMarks):
+    """Marks for an answer whose first line names the drug and whose second the field that it reads (`field_text`).
+
+    That is never shown. The answer then earns marks from the passage of that heading alone, and none at all where the
+    question names another drug or asks for another field: what was read in the wrong place is not cited.
+    """
+
+    def __init__(self, messages: Sequence[BaseMessage]) -> None:
+        super().__init__(messages)
+        self._question = _asked(messages).casefold()
+        self._heading: str | None = None  # None until it is whole
+        self._said = ""
+
+    def feed(self, piece: str) -> str:
+        """What can be shown now; nothing while the heading is coming."""
+        if self._heading is not None:
+            return super().feed(piece)
+        self._said += piece
+        found = split_field(self._said)
+        if found is None:
+            return ""
+        name, field, said = found
+        self._heading = field_text(name, field, "")
+        if self._asked_for(name, field):
+            self._passages = [(n, text) for n, text in self._passages if text.startswith(_plain(self._heading))]
+        else:
+            self._passages = []
+        return super().feed(said)
+
+    def close(self) -> str:
+        """The rest; a reply without a heading is shown as it is."""
+        if self._heading is None:
+            self._heading = ""
+            return super().feed(self._said) + super().close()
+        return super().close()
+
+    def _asked_for(self, name: str, field: str) -> bool:
+        """Whether a name of the heading (`X` or `X（Y）`) stands in the question, and the field is asked for."""
+        names = [name, *name.rstrip("）").rsplit("（", 1)]
+        fields = records.asked_fields(self._question)
+        return (not fields or field in fields) and any(
+            n.strip().casefold() in self._question for n in names if n.strip()
+        )
+
+
+def marks_of(form: PromptFormat, messages: Sequence[BaseMessage]) -> ShortMarks | None:
+    """What reads an answer in that format; None where the model cites by itself."""
+    if form.style == "named":
+        return NamedMarks(messages)
+    return ShortMarks(messages) if form.style == "short" else None
+
+
 def _marked(sentences: Sequence[str], holders: Sequence[int]) -> list[str]:
     return [f"{sentence} [{holders[0]}]" if holders else sentence for sentence in sentences]
 
@@ -158,6 +217,10 @@ def _shown(messages: Sequence[BaseMessage]) -> list[tuple[int, str]]:
         if found := message.additional_kwargs.get(_SHOWN):
             return [(int(n), str(text)) for n, text in found]
     return []
+
+
+def _asked(messages: Sequence[BaseMessage]) -> str:
+    return next((str(m.additional_kwargs[_ASKED]) for m in reversed(messages) if _ASKED in m.additional_kwargs), "")
 
 
 def _plain(text: str) -> str:

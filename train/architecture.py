@@ -3,8 +3,9 @@
 A model of a million parameters learns to copy from its prompt only after millions of tokens, because the two-step
 circuit that copies (attend to what followed the same words before; Olsson et al., "In-context Learning and Induction
 Heads", 2022) must appear by chance. `start_with_induction` begins near it instead, in the spirit of Trockman and
-Kolter's mimetic initialisation (2023): the first layer's heads look one and two tokens back, later layers match those
-against the present words and pass on what followed. All weights train on from there.
+Kolter's mimetic initialisation (2023): the first layer's heads look one to four tokens back, later layers match those
+against the present words and pass on what followed. Four: before the value of a field stand the end of the drug's name,
+a line break, the field and a colon. All weights train on from there.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def start_with_induction(
     size: Size,
     *,
     seed: int,
-    back: int = 3,
+    back: int = 4,
     sharpness: float = 20.0,
     gain: float = 3.0,
     scale: float = 0.05,

@@ -47,6 +47,8 @@ class Contexts:
     """The chunk that each hit is (or was cut from), with the hash of that chunk's whole text."""
     oracles: tuple[int, ...] = ()
     answerable: bool = True
+    heading: tuple[str, str] | None = None
+    """Drug and field, of single fields: those of the passage that answers, else as the question names them."""
 
 
 def make_contexts(
@@ -85,7 +87,20 @@ def make_contexts(
     at = tuple(index for index, hit in enumerate(hits) if hit in rests_on)
     whole = {hit.chunk.id: source_of(hit.chunk) for hit in (*found, *oracles, *record)}
     sources = tuple(whole[hit.chunk.id] for hit in hits)
-    return Contexts(tuple(hits), sources, at, example.answerable and not withheld)
+    answerable = example.answerable and not withheld
+    heading = None
+    if plan.kind == "fields" and example.unit.startswith("drug:"):
+        heading = _heading(example, hits[at[0]] if answerable and at else None, record or oracles)
+    return Contexts(tuple(hits), sources, at, answerable, heading)
+
+
+def _heading(example: QAExample, oracle: Hit | None, record: Sequence[Hit]) -> tuple[str, str] | None:
+    shown = split_field(oracle.chunk.text) if oracle else None
+    if shown:
+        return shown[:2]
+    found = records.records(record)
+    name = next((name for name in found[0].names if name in example.question), "") if found else ""
+    return (name, example.topic) if name and example.topic else None
 
 
 def _seed(seed: int, key: str) -> int:

@@ -26,7 +26,13 @@ def build_dataset(
     contexts: Annotated[
         str, typer.Option(help="'passages' as the app shows them, 'fields' (short, monographs), or 'none'.")
     ] = "passages",
-    style: Annotated[str, typer.Option(help="'app': the prompt the app sends; 'short': for small models.")] = "app",
+    style: Annotated[
+        str,
+        typer.Option(
+            help="'app': the prompt the app sends; 'short': for small models; 'named': that, with replies that begin "
+            "with the drug and the field they read."
+        ),
+    ] = "app",
     distractors: Annotated[int, typer.Option(min=0, max=20, help="Passages beside the right one.")] = 3,
     without_oracle: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share whose right passage is withheld; the target is to abstain.")
@@ -58,8 +64,8 @@ def build_dataset(
     from train.contexts import ContextPlan, PassageSearch
 
     with verb(as_json) as output, opened(home, write=True) as base:
-        if contexts not in ("passages", "fields", "none") or style not in ("app", "short"):
-            raise UsageError("--contexts is passages, fields or none; --style is app or short.")
+        if contexts not in ("passages", "fields", "none") or style not in ("app", "short", "named"):
+            raise UsageError("--contexts is passages, fields or none; --style is app, short or named.")
         plan = datasets.DatasetPlan(
             selection=selection_of(base, state or ["kept", "accepted"], task, document, source, since, until),
             contexts=ContextPlan(contexts, distractors, without_oracle, longest, seed),  # type: ignore[arg-type]

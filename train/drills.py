@@ -3,6 +3,8 @@
 Real fields alone teach a small model to recite the training drugs. So in a share of the drills the passages are made
 up: names and values of random pieces (nothing can be recited, all must be read), or values spliced from two real ones.
 Several questions share one reading of the passages; some have no answer there, and some are requests to be refused.
+A reply begins with the drug and the field that it reads (kb.prompt_formats, style `named`): the same words as stand
+before the value in the passage, so that what is to be copied is found by what was just said.
 """
 
 from __future__ import annotations
@@ -69,25 +71,25 @@ def drills(
     for one in fields:
         if len(one.value) <= plan.longest:
             by_name.setdefault(one.name, []).append(one)
-    drugs = list(by_name.values())
-    values = [one.value for own in drugs for one in own]
-    names = sorted({one.field for own in drugs for one in own})
+    drugs = Drugs(list(by_name.values()))
+    values = [one.value for own in drugs.all for one in own]
+    names = sorted({one.field for own in drugs.all for one in own})
     while True:
         shown = _passages(chance, drugs)
         kind = _kind(chance, plan)
         if kind != "real":
             shown = _made_up(chance, shown, kind, pieces, values, by_name, plan)
         asked = [
-            (ask(chance, field, name), answer)
+            (ask(chance, field, name), field_text(name, field, answer or not_mentioned))
             for name, field, answer in _questions(chance, shown, names, list(by_name), plan)
         ]
         if chance.random() < plan.refused:
-            asked.insert(chance.randint(0, len(asked)), (refused(chance), ""))
+            asked.insert(chance.randint(0, len(asked)), (refused(chance), not_mentioned))
         texts = [one.text for one in shown]
         messages: list[dict[str, str]] = []
         for number, (question, answer) in enumerate(asked):
             messages += show(texts, question) if number == 0 else [{"role": "user", "content": question}]
-            messages.append({"role": "assistant", "content": answer or not_mentioned})
+            messages.append({"role": "assistant", "content": answer})
         if messages:
             yield messages
 
@@ -97,16 +99,36 @@ def _kind(chance: random.Random, plan: DrillPlan) -> Kind:
     return "random" if at < plan.random else "spliced" if at < plan.random + plan.spliced else "real"
 
 
-def _passages(chance: random.Random, drugs: Sequence[Sequence[Field]]) -> list[Field]:
-    """One to three fields of one drug, one or two of others; half of those the same field."""
-    own = chance.choice(drugs)
+class Drugs:
+    """The fields of each drug, and the drugs whose names begin or end alike."""
+
+    def __init__(self, every: list[list[Field]]) -> None:
+        self.all = every
+        self._alike: dict[str, list[list[Field]]] = {}
+        for own in every:
+            for part in _ends(own[0].name):
+                self._alike.setdefault(part, []).append(own)
+
+    def other(self, chance: random.Random, name: str) -> Sequence[Field]:
+        """Half of the time one with a name that is alike, which may be the same drug."""
+        return chance.choice(self._alike[chance.choice(_ends(name))] if chance.random() < 0.5 else self.all)
+
+
+def _ends(name: str) -> tuple[str, ...]:
+    return f"{name[:1]}…", f"…{name[-1:]}", f"…{name[-2:]}"
+
+
+def _passages(chance: random.Random, drugs: Drugs) -> list[Field]:
+    """One to three fields of one drug, one or two of others; most of those the same field."""
+    own = chance.choice(drugs.all)
     shown = chance.sample(list(own), min(len(own), chance.choice((1, 2, 2, 3))))
     for _ in range(chance.choice((1, 1, 2))):
-        other = chance.choice(drugs)
+        other = drugs.other(chance, own[0].name)
         if other[0].name == own[0].name:
             continue
-        same = [one for one in other if one.field == chance.choice(shown).field]
-        shown.append(same[0] if same and chance.random() < 0.5 else chance.choice(other))
+        wanted = chance.choice(shown).field
+        same = [one for one in other if one.field == wanted]
+        shown.append(same[0] if same and chance.random() < 0.75 else chance.choice(other))
     chance.shuffle(shown)
     return shown
 

@@ -92,7 +92,7 @@ def measure(
 
 def _ask(candidate: Candidate, asked: Asked) -> tuple[Asked, Answer]:
     form = getattr(candidate.model, "prompt_format", None)
-    shown = asked if form is not None and form.style == "short" else asked.read_whole()
+    shown = asked if form is not None and form.style != "app" else asked.read_whole()
     question = asked.row.question
     for event in answer(question, shown.hits, model=candidate.model, extractor=candidate.extractor(question)):
         if isinstance(event, Finished):

@@ -2,14 +2,15 @@
 
 The style `app` is word for word what the app sends (kb.prompts), so that the model is asked in training as it will be
 in use, and its answers end in the number of the passage they rest on. The style `short` is for models that cannot
-afford a page of rules. A row is a dict because it is a line of a file; docs/data.md describes it.
+afford a page of rules; `named` is the same with replies that begin with the drug and the field they read. A row is a
+dict because it is a line of a file; docs/data.md describes it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from kb.prompt_formats import SHORT_SYSTEM, Style, short_text
+from kb.prompt_formats import SHORT_SYSTEM, Style, field_text, short_text
 from kb.prompts import NOT_MENTIONED, build_prompt
 from kb.types import QAExample
 from train.contexts import Contexts
@@ -53,7 +54,11 @@ def _messages(example: QAExample, contexts: Contexts, style: Style, answer: str)
         said = [{"role": message.role, "content": message.content} for message in example.messages]
         first = next((at for at, message in enumerate(said) if message["role"] == "user"), 0)
         return [*asked, *said[first + 1 :]]
-    shown = _cited(answer, contexts) if style == "app" and contexts.answerable else answer
+    shown = answer
+    if style == "app" and contexts.answerable:
+        shown = _cited(answer, contexts)
+    elif style == "named" and contexts.heading:
+        shown = field_text(*contexts.heading, answer)
     return [*asked, {"role": "assistant", "content": shown}]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kb.errors import UsageError
-from kb.prompt_formats import PromptFormat, ShortMarks, format_of, single_fields, word
+from kb.prompt_formats import PromptFormat, format_of, marks_of, single_fields, word
 from kb.prompts import Prompt
 from kb.testing import make_hit
 from kb.types import Chunk, Document, Hit, Span
@@ -25,6 +25,7 @@ HITS = (
     hit("利可君\n剂型:片剂：10mg。\n用法用量:口服：每次10～20mg，每天3次。", 1, 0),
     hit("奥古蛋白\n剂型:注射剂：4mg。\n用法用量:肌注：每次4mg。", 2, 1),
 )
+SHORT = PromptFormat("short", "fields")
 
 
 def test_the_field_asked_for_comes_first_and_says_whose_it_is() -> None:
@@ -61,8 +62,30 @@ def test_every_sentence_of_an_answer_carries_its_mark_and_the_right_one() -> Non
     assert marked("口服", prompt) == "口服 [1]"
 
 
-def marked(answer: str, prompt: Prompt) -> str:
-    marks = ShortMarks(prompt.messages)
+def test_a_reply_that_names_its_field_is_cited_from_there_alone() -> None:
+    """Lost: a dose copied from another drug's passage, or another field, is cited for the drug that was asked about."""
+    named = PromptFormat("named", "fields")
+    prompt = word("奥古蛋白的用法用量是什么？", HITS, (), named, count=lambda _: 10, limit=100)
+    assert marked("奥古蛋白\n用法用量:肌注：每次4mg。", prompt, named) == "肌注：每次4mg。 [2]"
+    assert marked("利可君\n用法用量:口服：每次10～20mg，每天3次。", prompt, named) == "口服：每次10～20mg，每天3次。"
+    assert marked("奥古蛋白\n剂型:注射剂：4mg。", prompt, named) == "注射剂：4mg。"
+    assert marked("奥古蛋白\n用法用量:口服：每次10～20mg，每天3次。", prompt, named) == "口服：每次10～20mg，每天3次。"
+    assert marked("奥古蛋白\n用法用量:文本中未提及", prompt, named) == "文本中未提及"
+    assert marked("文本中未提及", prompt, named) == "文本中未提及"
+    assert marked("", prompt, named) == ""
+
+
+def test_a_field_is_named_by_the_drug_s_other_name_too() -> None:
+    """Lost: asked by an alias, the small model's answer goes uncited."""
+    named = PromptFormat("named", "fields")
+    hits = [make_hit("孟德立胺（Methandine）\n剂型:片剂：0.25g。")]
+    prompt = word("methandine有哪些剂型？", hits, (), named, count=lambda _: 10, limit=100)
+    assert marked("孟德立胺（Methandine）\n剂型:片剂：0.25g。", prompt, named) == "片剂：0.25g。 [1]"
+
+
+def marked(answer: str, prompt: Prompt, form: PromptFormat = SHORT) -> str:
+    marks = marks_of(form, prompt.messages)
+    assert marks is not None
     return "".join(marks.feed(character) for character in answer) + marks.close()
 
 

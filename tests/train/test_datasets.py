@@ -12,6 +12,7 @@ import pytest
 
 from kb.errors import StoreError, UsageError
 from kb.knowledge_base import KnowledgeBase
+from kb.prompt_formats import split_field
 from kb.settings import load_settings
 from train import datasets, fields
 from train.contexts import ContextPlan, PassageSearch
@@ -116,6 +117,22 @@ def test_an_alias_is_explained_in_short_contexts(base: KnowledgeBase) -> None:
             asked_by_alias += "（" in names
             assert any(name in metadata["question"] for name in names.rstrip("）").split("（")), (names, metadata)
     assert asked_by_alias > 5
+
+
+def test_a_named_reply_is_the_passage_it_reads(base: KnowledgeBase) -> None:
+    """Lost: the model is taught to name another field than it reads, so what it says is never cited."""
+    dataset = built(base, contexts=ContextPlan("fields", 2, 0.2), style="named")
+    declined = 0
+    for _, row in all_rows(dataset):
+        said, metadata = row["messages"][2]["content"], row["metadata"]
+        name, field, value = split_field(said) or ("", "", "")
+        assert field == metadata["topic"]
+        if metadata["answerable"]:
+            assert said == metadata["contexts"][metadata["oracles"][0]]
+        else:
+            assert (name in metadata["question"], value) == (True, "文本中未提及")
+            declined += 1
+    assert declined > 5
 
 
 def test_every_row_resolves_to_its_chunk_and_hash(base: KnowledgeBase) -> None:

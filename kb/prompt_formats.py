@@ -3,12 +3,14 @@
 A model tuned on one wording answers badly in another, and a small one not at all, so the format a model was trained
 with travels in its lineage and is used to ask it. `app` is kb.prompts, whose passages the model cites itself. `short`
 is for models too small for a page of rules: single fields of monographs and the question, no marks; the passage that
-holds a sentence word for word is cited for it (`ShortMarks`). `named` is asked the same way, but its reply begins with
-the drug and the field that it reads, which is checked and taken off (`NamedMarks`).
+holds a sentence word for word is cited for it (`ShortMarks`). `named` is asked the same way, but each drug is called by
+a letter (`lettered`), and its reply begins with the drug and the field that it reads, which is checked and taken off
+(`NamedMarks`).
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +35,8 @@ SHORT_SYSTEM: dict[Language, str] = {
 MOST_FIELDS = 4
 _SHOWN = "vademecum_passages"
 _ASKED = "vademecum_question"
+LETTERS = "ⒶⒷⒸⒹⒺⒻⒼⒽ"
+"""What drugs are called in the named format, one token each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +86,21 @@ def word(
         return fit_prompt(question, hits, history, count=count, limit=limit, thought=thought)
     shown = single_fields(question, hits) if form.contexts == "fields" else list(enumerate(hits, 1))
     while True:
-        prompt = Prompt(short_messages(question, shown), len(hits))
+        prompt = Prompt(short_messages(question, shown, form.style), len(hits))
         if len(shown) <= 1 or count(list(prompt.messages)) <= limit:
             return prompt
         shown.pop()
 
 
-def short_messages(question: str, shown: Sequence[tuple[int, Hit]]) -> tuple[BaseMessage, ...]:
+def short_messages(question: str, shown: Sequence[tuple[int, Hit]], style: Style) -> tuple[BaseMessage, ...]:
     """The short wording. Passages are numbered as they stand; which hit each one is goes along unseen."""
     texts = [hit.chunk.text for _, hit in shown]
+    language = language_of(question)
+    if style == "named":
+        question, texts = lettered(question, texts)
     about = {_SHOWN: [[n, text] for (n, _), text in zip(shown, texts, strict=True)], _ASKED: question}
     return (
-        SystemMessage(SHORT_SYSTEM[language_of(question)]),
+        SystemMessage(SHORT_SYSTEM[language]),
         HumanMessage(short_text(question, [harmless(text) for text in texts]), additional_kwargs=about),
     )
 
@@ -101,6 +108,40 @@ def short_messages(question: str, shown: Sequence[tuple[int, Hit]]) -> tuple[Bas
 def short_text(question: str, passages: Sequence[str]) -> str:
     """What the user says in the short wording."""
     return "\n".join([*(f"[{n}] {text}" for n, text in enumerate(passages, 1)), question])
+
+
+def letters_of(passages: Sequence[str]) -> dict[str, str]:
+    """The letter of each drug that these single fields are headed by, in the order in which they stand."""
+    headed = dict.fromkeys(field[0] for field in map(split_field, passages) if field)
+    return dict(zip(headed, LETTERS, strict=False))
+
+
+def lettered(question: str, passages: Sequence[str]) -> tuple[str, list[str]]:
+    """The same question and single fields with letters in place of the drugs' names.
+
+    So a small model need not tell 归肾丸 from 安肾丸, nor can it answer from what it remembers of a drug: which name is
+    whose is told by code (Hermann et al., "Teaching Machines to Read and Comprehend", 2015). A heading `X（Y）` names
+    one drug twice. Passages that are no single fields, and drugs beyond the letters, stay as they are.
+    """
+    letters = letters_of(passages)
+    names = [(name, letter) for heading, letter in letters.items() for name in _names(heading)]
+    forms = "".join(passages)
+    for name, letter in sorted(names, key=lambda pair: -len(pair[0])):
+        for found in reversed(list(re.finditer(re.escape(name), question, re.IGNORECASE))):
+            if records.stands_alone(question, *found.span(), forms + name):
+                question = question[: found.start()] + letter + question[found.end() :]
+    return question, [_headed(passage, letters) for passage in passages]
+
+
+def _names(heading: str) -> list[str]:
+    """`X（Y）` is called that, X, and Y."""
+    parts = heading.rstrip("）").rsplit("（", 1) if heading.endswith("）") else []
+    return [heading, *(part for part in parts if len(part) > 1)]
+
+
+def _headed(passage: str, letters: Mapping[str, str]) -> str:
+    name, field, value = split_field(passage) or ("", "", "")
+    return field_text(letters[name], field, value) if name in letters else passage
 
 
 class ShortMarks:
@@ -157,15 +198,15 @@ class ShortMarks:
 
 
 class NamedMarks(ShortMarks):
-    """Marks for an answer whose first line names the drug and whose second the field that it reads (`field_text`).
+    """Marks for an answer that begins with the drug's letter and the field that it reads, as the passage does.
 
     That is never shown. The answer then earns marks from the passage of that heading alone, and none at all where the
-    question names another drug or asks for another field: what was read in the wrong place is not cited.
+    question names another drug or asks for another field: what was read in the wrong place, or nowhere, is not cited.
     """
 
     def __init__(self, messages: Sequence[BaseMessage]) -> None:
         super().__init__(messages)
-        self._question = _asked(messages).casefold()
+        self._question = _asked(messages)
         self._heading: str | None = None  # None until it is whole
         self._said = ""
 
@@ -186,19 +227,16 @@ class NamedMarks(ShortMarks):
         return super().feed(said)
 
     def close(self) -> str:
-        """The rest; a reply without a heading is shown as it is."""
+        """The rest; a reply without a heading is shown as it is, without marks."""
         if self._heading is None:
-            self._heading = ""
+            self._heading, self._passages = "", []
             return super().feed(self._said) + super().close()
         return super().close()
 
     def _asked_for(self, name: str, field: str) -> bool:
-        """Whether a name of the heading (`X` or `X（Y）`) stands in the question, and the field is asked for."""
-        names = [name, *name.rstrip("）").rsplit("（", 1)]
+        """Whether the drug stands in the question, and the field is asked for."""
         fields = records.asked_fields(self._question)
-        return (not fields or field in fields) and any(
-            n.strip().casefold() in self._question for n in names if n.strip()
-        )
+        return name in self._question and (not fields or field in fields)
 
 
 def marks_of(form: PromptFormat, messages: Sequence[BaseMessage]) -> ShortMarks | None:
@@ -248,7 +286,7 @@ def single_fields(question: str, hits: Sequence[Hit], *, most: int = MOST_FIELDS
         name = named[id(record)]
         for field in dict.fromkeys(line.field for line in record.lines):
             own = [line for line in record.lines if line.field == field]
-            title = record.name if not name or record.name in question else f"{record.name}（{name}）"
+            title = record.name if name in ("", record.name) else f"{record.name}（{name}）"
             cut = (own[0].index + 1, _cut(title, field, own, hits))
             if name and field in asked:
                 wanted.append(cut)

@@ -308,7 +308,7 @@ def name_asked(question: str, record: Record, hits: Sequence[Hit]) -> str:
     )
     for name in sorted(record.names, key=len, reverse=True):
         for found in re.finditer(re.escape(name), question, re.IGNORECASE):
-            if _stands_alone(question, found.start(), found.end(), forms + name):
+            if stands_alone(question, found.start(), found.end(), forms + name):
                 return name
     return ""
 
@@ -340,7 +340,7 @@ def subject(question: str) -> str:
     return _TREATS.sub(" ", rest)
 
 
-def _stands_alone(question: str, start: int, end: int, forms: str) -> bool:
+def stands_alone(question: str, start: int, end: int, forms: str) -> bool:
     """Whether the name at [start, end) is the whole name of the drug; a form after it must be one of its `forms`."""
     before, after = question[:start], question[end:]
     if _JOINED.match(after) or re.search(r"[^\W\d]\s*[/+＋·-]\s*$", before):

@@ -47,8 +47,6 @@ class Contexts:
     """The chunk that each hit is (or was cut from), with the hash of that chunk's whole text."""
     oracles: tuple[int, ...] = ()
     answerable: bool = True
-    heading: tuple[str, str] | None = None
-    """Drug and field, of single fields: those of the passage that answers, else as the question names them."""
 
 
 def make_contexts(
@@ -87,20 +85,7 @@ def make_contexts(
     at = tuple(index for index, hit in enumerate(hits) if hit in rests_on)
     whole = {hit.chunk.id: source_of(hit.chunk) for hit in (*found, *oracles, *record)}
     sources = tuple(whole[hit.chunk.id] for hit in hits)
-    answerable = example.answerable and not withheld
-    heading = None
-    if plan.kind == "fields" and example.unit.startswith("drug:"):
-        heading = _heading(example, hits[at[0]] if answerable and at else None, record or oracles)
-    return Contexts(tuple(hits), sources, at, answerable, heading)
-
-
-def _heading(example: QAExample, oracle: Hit | None, record: Sequence[Hit]) -> tuple[str, str] | None:
-    shown = split_field(oracle.chunk.text) if oracle else None
-    if shown:
-        return shown[:2]
-    found = records.records(record)
-    name = next((name for name in found[0].names if name in example.question), "") if found else ""
-    return (name, example.topic) if name and example.topic else None
+    return Contexts(tuple(hits), sources, at, example.answerable and not withheld)
 
 
 def _seed(seed: int, key: str) -> int:
@@ -151,8 +136,8 @@ def _own_fields(example: QAExample, oracles: Sequence[Hit]) -> list[Hit]:
     if not found:
         return list(oracles)
     bears = found[0].name
-    asked = next((name for name in found[0].names if name != bears and name in example.question), "")
-    title = f"{bears}（{asked}）" if asked and bears not in example.question else bears
+    asked = max((name for name in found[0].names if name in example.question), key=len, default=bears)
+    title = bears if asked == bears else f"{bears}（{asked}）"
     mine: list[Hit] = []
     rest: list[Hit] = []
     for name in dict.fromkeys(line.field for line in found[0].lines):

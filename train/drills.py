@@ -1,20 +1,20 @@
 """Reading drills for a small model: passages of single fields in, conversations of several questions about them out.
 
-Real fields alone teach a small model to recite the training drugs. So in a share of the drills the passages are made
-up: names and values of random pieces (nothing can be recited, all must be read), or values spliced from two real ones.
-Several questions share one reading of the passages; some have no answer there, and some are requests to be refused.
-A reply begins with the drug and the field that it reads (kb.prompt_formats, style `named`): the same words as stand
-before the value in the passage, so that what is to be copied is found by what was just said.
+Real fields alone teach a small model to recite what it has seen. So in a share of the drills the values are made up: of
+random pieces (nothing can be recited, all must be read), or spliced from two real ones. Several questions share one
+reading of the passages; some have no answer there, and some are requests to be refused. Drugs go by letters, and a
+reply begins with the drug and the field that it reads (kb.prompt_formats, style `named`): the words that stand before
+the value in the passage, so that what is to be copied is found by what was just said.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from kb.prompt_formats import field_text
+from kb.prompt_formats import field_text, letters_of
 
 Kind = Literal["real", "spliced", "random"]
 Asker = Callable[[random.Random, str, str], str]
@@ -71,16 +71,18 @@ def drills(
     for one in fields:
         if len(one.value) <= plan.longest:
             by_name.setdefault(one.name, []).append(one)
-    drugs = Drugs(list(by_name.values()))
-    values = [one.value for own in drugs.all for one in own]
-    names = sorted({one.field for own in drugs.all for one in own})
+    drugs = list(by_name.values())
+    values = [one.value for own in drugs for one in own]
+    names = sorted({one.field for own in drugs for one in own})
     while True:
         shown = _passages(chance, drugs)
         kind = _kind(chance, plan)
         if kind != "real":
-            shown = _made_up(chance, shown, kind, pieces, values, by_name, plan)
+            shown = [replace(one, value=_made_up(chance, kind, pieces, values, plan)) for one in shown]
+        letters = letters_of([one.text for one in shown])
+        shown = [replace(one, name=letters[one.name]) for one in shown]
         asked = [
-            (ask(chance, field, name), field_text(name, field, answer or not_mentioned))
+            (ask(chance, field, name), _reply(name, field, answer or not_mentioned, letters.values()))
             for name, field, answer in _questions(chance, shown, names, list(by_name), plan)
         ]
         if chance.random() < plan.refused:
@@ -94,36 +96,22 @@ def drills(
             yield messages
 
 
+def _reply(name: str, field: str, answer: str, letters: Collection[str]) -> str:
+    """The answer behind what it is read from; alone if no passage is of that drug."""
+    return field_text(name, field, answer) if name in letters else answer
+
+
 def _kind(chance: random.Random, plan: DrillPlan) -> Kind:
     at = chance.random()
     return "random" if at < plan.random else "spliced" if at < plan.random + plan.spliced else "real"
 
 
-class Drugs:
-    """The fields of each drug, and the drugs whose names begin or end alike."""
-
-    def __init__(self, every: list[list[Field]]) -> None:
-        self.all = every
-        self._alike: dict[str, list[list[Field]]] = {}
-        for own in every:
-            for part in _ends(own[0].name):
-                self._alike.setdefault(part, []).append(own)
-
-    def other(self, chance: random.Random, name: str) -> Sequence[Field]:
-        """Half of the time one with a name that is alike, which may be the same drug."""
-        return chance.choice(self._alike[chance.choice(_ends(name))] if chance.random() < 0.5 else self.all)
-
-
-def _ends(name: str) -> tuple[str, ...]:
-    return f"{name[:1]}…", f"…{name[-1:]}", f"…{name[-2:]}"
-
-
-def _passages(chance: random.Random, drugs: Drugs) -> list[Field]:
+def _passages(chance: random.Random, drugs: Sequence[Sequence[Field]]) -> list[Field]:
     """One to three fields of one drug, one or two of others; most of those the same field."""
-    own = chance.choice(drugs.all)
+    own = chance.choice(drugs)
     shown = chance.sample(list(own), min(len(own), chance.choice((1, 2, 2, 3))))
     for _ in range(chance.choice((1, 1, 2))):
-        other = drugs.other(chance, own[0].name)
+        other = chance.choice(drugs)
         if other[0].name == own[0].name:
             continue
         wanted = chance.choice(shown).field
@@ -133,23 +121,8 @@ def _passages(chance: random.Random, drugs: Drugs) -> list[Field]:
     return shown
 
 
-def _made_up(
-    chance: random.Random,
-    shown: Sequence[Field],
-    kind: Kind,
-    pieces: Sequence[str],
-    values: Sequence[str],
-    real: Mapping[str, object],
-    plan: DrillPlan,
-) -> list[Field]:
-    names: dict[str, str] = {}
-    made = []
-    for one in shown:
-        if one.name not in names:
-            names[one.name] = _random(chance, pieces, 1, 4) if kind == "random" else chance.choice(list(real))
-        value = _random(chance, pieces, 2, plan.pieces) if kind == "random" else _spliced(chance, values, plan.longest)
-        made.append(Field(names[one.name], one.field, value))
-    return made
+def _made_up(chance: random.Random, kind: Kind, pieces: Sequence[str], values: Sequence[str], plan: DrillPlan) -> str:
+    return _random(chance, pieces, 2, plan.pieces) if kind == "random" else _spliced(chance, values, plan.longest)
 
 
 def _random(chance: random.Random, pieces: Sequence[str], fewest: int, most: int) -> str:
@@ -170,7 +143,7 @@ def _questions(
     asked: list[tuple[str, str, str]] = []
     for _ in range(plan.questions):
         if chance.random() < plan.unanswerable:
-            name = chance.choice(shown).name if chance.random() < 0.6 else chance.choice(names)
+            name = chance.choice(shown).name if chance.random() < 0.85 else chance.choice(names)
             field = chance.choice(fields) if chance.random() < 0.6 else chance.choice(shown).field
             answer = ""
             if (name, field) in answers:

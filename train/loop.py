@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from kb.access import SINGLE
 from kb.errors import KBError, StoreError, UsageError
-from kb.prompt_formats import SHORT_SYSTEM, PromptFormat, field_text, short_text, split_field
+from kb.prompt_formats import LETTERS, SHORT_SYSTEM, PromptFormat, field_text, short_text, split_field
 from kb.prompts import NOT_MENTIONED
 from kb.store import Store
 from train import datasets, fields, model_folders
@@ -58,7 +58,7 @@ class LoopPlan:
     vocabulary: int = 4096
     longest: int = 100
     """Characters of the longest field that is shown or asked for."""
-    drill_tokens: int = 2_000_000
+    drill_tokens: int = 6_000_000
     """Tokens of reading drills, the first part of the curriculum."""
     text_share: float = 0.02
     """Of the drills' tokens, how many of the monographs' plain text beside them."""
@@ -165,7 +165,7 @@ class Loop:
         if not texts:
             raise UsageError(f"Dataset {dataset.name} shows no single fields. Build it with --contexts fields.")
         words = [template for templates in TEMPLATES.values() for template in templates] * 20
-        words += [*SHORT_SYSTEM.values(), *NOT_MENTIONED.values()] * 50
+        words += [*SHORT_SYSTEM.values(), *NOT_MENTIONED.values(), *LETTERS] * 50
         words += [word for parts in PARTS.values() for part in parts for word in part] * 5
         tokenizer = train_tokenizer([*texts, *words], self.plan.vocabulary, self.plan.size.context)
         written = self.home / "runs" / f".{name}.writing"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kb.prompt_formats import SHORT_SYSTEM, Style, field_text, short_text
+from kb.prompt_formats import LETTERS, SHORT_SYSTEM, Style, field_text, lettered, short_text, split_field
 from kb.prompts import NOT_MENTIONED, build_prompt
 from kb.types import QAExample
 from train.contexts import Contexts
@@ -57,8 +57,8 @@ def _messages(example: QAExample, contexts: Contexts, style: Style, answer: str)
     shown = answer
     if style == "app" and contexts.answerable:
         shown = _cited(answer, contexts)
-    elif style == "named" and contexts.heading:
-        shown = field_text(*contexts.heading, answer)
+    elif style == "named":
+        shown = _named(example, contexts, answer)
     return [*asked, {"role": "assistant", "content": shown}]
 
 
@@ -66,10 +66,23 @@ def _asked(example: QAExample, contexts: Contexts, style: Style) -> list[dict[st
     if style == "app" and contexts.hits:
         prompt = build_prompt(example.question, contexts.hits)
         return [{"role": _ROLES[message.type], "content": str(message.content)} for message in prompt.messages]
+    question, passages = example.question, [hit.chunk.text for hit in contexts.hits]
+    if style == "named":
+        question, passages = lettered(question, passages)
     return [
         {"role": "system", "content": SHORT_SYSTEM[example.language]},
-        {"role": "user", "content": short_text(example.question, [h.chunk.text for h in contexts.hits])},
+        {"role": "user", "content": short_text(question, passages)},
     ]
+
+
+def _named(example: QAExample, contexts: Contexts, answer: str) -> str:
+    """The answer behind the drug and the field it is read from; alone where no passage is of the drug asked about."""
+    question, passages = lettered(example.question, [hit.chunk.text for hit in contexts.hits])
+    if contexts.answerable and contexts.oracles:
+        letter, field, _ = split_field(passages[contexts.oracles[0]]) or ("", "", "")
+    else:
+        letter, field = next((letter for letter in question if letter in LETTERS), ""), example.topic
+    return field_text(letter, field, answer) if letter and field else answer
 
 
 def _cited(answer: str, contexts: Contexts) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kb.errors import UsageError
-from kb.prompt_formats import PromptFormat, format_of, marks_of, single_fields, word
+from kb.prompt_formats import PromptFormat, format_of, lettered, marks_of, single_fields, word
 from kb.prompts import Prompt
 from kb.testing import make_hit
 from kb.types import Chunk, Document, Hit, Span
@@ -62,25 +62,33 @@ def test_every_sentence_of_an_answer_carries_its_mark_and_the_right_one() -> Non
     assert marked("口服", prompt) == "口服 [1]"
 
 
+NAMED = PromptFormat("named", "fields")
+
+
+def test_drugs_go_by_letters_whatever_they_are_called() -> None:
+    """Lost: a small model takes one drug for another whose name looks like it, or answers from memory."""
+    passages = ["甘草片\n剂型:片剂。", "复方甘草片（Brown Mixture）\n剂型:含片。", "甘草片\n别名:甘草片"]
+    said, texts = lettered("brown mixture和甘草片有哪些剂型？", passages)
+    assert said == "Ⓑ和Ⓐ有哪些剂型？"
+    assert texts == ["Ⓐ\n剂型:片剂。", "Ⓑ\n剂型:含片。", "Ⓐ\n别名:甘草片"]
+    assert lettered("复方甘草片有哪些剂型？", passages)[0] == "Ⓑ有哪些剂型？"
+    assert lettered("复方甘草片有哪些剂型？", passages[:1])[0] == "复方甘草片有哪些剂型？"
+    assert lettered("甘草片？", ["no field of a drug"]) == ("甘草片？", ["no field of a drug"])
+
+
 def test_a_reply_that_names_its_field_is_cited_from_there_alone() -> None:
     """Lost: a dose copied from another drug's passage, or another field, is cited for the drug that was asked about."""
-    named = PromptFormat("named", "fields")
-    prompt = word("奥古蛋白的用法用量是什么？", HITS, (), named, count=lambda _: 10, limit=100)
-    assert marked("奥古蛋白\n用法用量:肌注：每次4mg。", prompt, named) == "肌注：每次4mg。 [2]"
-    assert marked("利可君\n用法用量:口服：每次10～20mg，每天3次。", prompt, named) == "口服：每次10～20mg，每天3次。"
-    assert marked("奥古蛋白\n剂型:注射剂：4mg。", prompt, named) == "注射剂：4mg。"
-    assert marked("奥古蛋白\n用法用量:口服：每次10～20mg，每天3次。", prompt, named) == "口服：每次10～20mg，每天3次。"
-    assert marked("奥古蛋白\n用法用量:文本中未提及", prompt, named) == "文本中未提及"
-    assert marked("文本中未提及", prompt, named) == "文本中未提及"
-    assert marked("", prompt, named) == ""
-
-
-def test_a_field_is_named_by_the_drug_s_other_name_too() -> None:
-    """Lost: asked by an alias, the small model's answer goes uncited."""
-    named = PromptFormat("named", "fields")
-    hits = [make_hit("孟德立胺（Methandine）\n剂型:片剂：0.25g。")]
-    prompt = word("methandine有哪些剂型？", hits, (), named, count=lambda _: 10, limit=100)
-    assert marked("孟德立胺（Methandine）\n剂型:片剂：0.25g。", prompt, named) == "片剂：0.25g。 [1]"
+    prompt = word("奥古蛋白的用法用量是什么？", HITS, (), NAMED, count=lambda _: 10, limit=100)
+    assert str(prompt.messages[1].content).startswith("[1] Ⓐ\n用法用量:肌注：每次4mg。\n[2] ")
+    assert str(prompt.messages[1].content).endswith("\nⒶ的用法用量是什么？")
+    assert marked("Ⓐ\n用法用量:肌注：每次4mg。", prompt, NAMED) == "肌注：每次4mg。 [2]"
+    assert marked("Ⓑ\n用法用量:口服：每次10～20mg，每天3次。", prompt, NAMED) == "口服：每次10～20mg，每天3次。"
+    assert marked("Ⓐ\n剂型:注射剂：4mg。", prompt, NAMED) == "注射剂：4mg。"
+    assert marked("Ⓐ\n用法用量:口服：每次10～20mg，每天3次。", prompt, NAMED) == "口服：每次10～20mg，每天3次。"
+    assert marked("Ⓐ\n用法用量:文本中未提及", prompt, NAMED) == "文本中未提及"
+    assert marked("文本中未提及", prompt, NAMED) == "文本中未提及"
+    assert marked("肌注：每次4mg。", prompt, NAMED) == "肌注：每次4mg。"
+    assert marked("", prompt, NAMED) == ""
 
 
 def marked(answer: str, prompt: Prompt, form: PromptFormat = SHORT) -> str:

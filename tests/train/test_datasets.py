@@ -12,7 +12,7 @@ import pytest
 
 from kb.errors import StoreError, UsageError
 from kb.knowledge_base import KnowledgeBase
-from kb.prompt_formats import split_field
+from kb.prompt_formats import LETTERS, lettered, split_field
 from kb.settings import load_settings
 from train import datasets, fields
 from train.contexts import ContextPlan, PassageSearch
@@ -125,12 +125,16 @@ def test_a_named_reply_is_the_passage_it_reads(base: KnowledgeBase) -> None:
     declined = 0
     for _, row in all_rows(dataset):
         said, metadata = row["messages"][2]["content"], row["metadata"]
-        name, field, value = split_field(said) or ("", "", "")
+        question, passages = lettered(metadata["question"], metadata["contexts"])
+        assert row["messages"][1]["content"].endswith(question)
+        name, field, value = split_field(said) or ("", metadata["topic"], said)
         assert field == metadata["topic"]
+        assert name in question
         if metadata["answerable"]:
-            assert said == metadata["contexts"][metadata["oracles"][0]]
+            assert said == passages[metadata["oracles"][0]]
         else:
-            assert (name in metadata["question"], value) == (True, "文本中未提及")
+            assert value == "文本中未提及"
+            assert bool(name) == any(letter in question for letter in LETTERS)
             declined += 1
     assert declined > 5
 

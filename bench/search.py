@@ -1,4 +1,4 @@
-"""Search by library size: `python -m bench.search [--sizes 10000 100000] [--questions 200]`.
+"""Search by library size: `python -m bench.search [--sizes 10000 100000] [--questions 200] [--keep FOLDER]`.
 
 Milliseconds of each stage (p50, p95), how many of the exact ten nearest the chosen index finds, how long opening the
 library takes, and how long a reader waits for the first word of a quoted answer. Passages are three to five sentences
@@ -14,6 +14,7 @@ import hashlib
 import json
 import random
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ SAMPLES = Path(__file__).parents[1] / "samples" / "documents"
 FIELDS = ("用法用量", "禁忌证", "不良反应", "药物相互作用")
 POOL = 700  # sentences of a language: embedding them is most of what a small run takes
 NOISE = 0.3  # length of what is added to a passage's unit vector
+_MADE = "made"
 Pool = dict[Language, tuple[list[str], np.ndarray]]
 """Sentences of a language, and their vectors."""
 
@@ -136,23 +138,37 @@ def first_word(kb: KnowledgeBase, question: str) -> None:
                 return
 
 
-def measure(size: int, n: int) -> None:
-    """Print the rows of one size."""
+def make(folder: Path, embedder: Embedder, pool: Pool, size: int) -> tuple[float, float]:
+    """A library of so many chunks; returns the seconds of filling and of indexing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    with closing(Store(folder)) as store:
+        fill(store, embedder, pool, size)
+        filled = time.perf_counter() - started
+        _say(f"{size:,}: filled in {filled:.0f} s, indexing")
+        LocalIndex(store.home, embedder=embedder.key, dimension=embedder.dimension).publish(store)
+    (folder / _MADE).touch()
+    return filled, time.perf_counter() - started - filled
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def measure(size: int, n: int, kept: Path | None) -> None:
+    """Print the rows of one size. The library is made in `kept`, or found there from an earlier time."""
     embedder = build_embedder(load_settings())
     pool = pool_of(embedder)
     stages = ("embedding", "dense", "lexical", "fusion", "look-up", "all but embedding", "search", "first word")
     times: dict[str, list[float]] = {name: [] for name in stages}
-    with tempfile.TemporaryDirectory(prefix="vademecum-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="vademecum-bench-") as scratch:
+        folder = kept / str(size) if kept else Path(scratch)
+        filled, indexed = (0.0, 0.0) if (folder / _MADE).exists() else make(folder, embedder, pool, size)
         started = time.perf_counter()
-        with closing(Store(Path(folder))) as store:
-            fill(store, embedder, pool, size)
-            filled = time.perf_counter() - started
-            LocalIndex(store.home, embedder=embedder.key, dimension=embedder.dimension).publish(store)
-        indexed = time.perf_counter() - started - filled
-        started = time.perf_counter()
-        with KnowledgeBase.open(load_settings(home=Path(folder)), create=False) as kb:
+        with KnowledgeBase.open(load_settings(home=folder), create=False) as kb:
             opened = time.perf_counter() - started
             kb.warm_up()
+            _say(f"{size:,}: opened, asking")
             questions = list(asked(pool, n + 20))
             for question in questions[n:]:  # what a server has long done: pages of the index are in memory
                 kb.search(question)
@@ -201,10 +217,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--keep", type=Path, help="a folder for the libraries made, found there again the next time")
     options = parser.parse_args()
     print("| chunks | what | p50 | p95 |\n|---|---|---|---|")
     for size in options.sizes:
-        measure(size, options.questions)
+        measure(size, options.questions, options.keep)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A causal language model in a local folder as a chat model, streamed token by token. Nothing is fetched.
 
-Only safetensors weights are read and no code of the folder is run. The model's own chat template words the prompt;
-without one, plain roles. Generation is greedy, so that the same question over the same passages gives the same answer.
+Only safetensors weights are read; code of the folder is run only where that is trusted (kb.model_code). The model's own
+chat template words the prompt; without one, plain roles. Generation is greedy, so that the same question over the same
+passages gives the same answer.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from transformers.utils import logging
 
 from kb.batching import Batcher, Ticket, Words
 from kb.errors import UsageError
+from kb.model_code import loading
 from kb.model_failures import ModelFailure
 from kb.prompt_formats import APP, PromptFormat, marks_of
 
@@ -177,7 +179,7 @@ def load_local_model(
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if threads:
         torch.set_num_threads(threads)
-    only_local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    only_local = loading(path)
     try:
         config = AutoConfig.from_pretrained(path, **only_local)
         tokenizer = AutoTokenizer.from_pretrained(path, **only_local)
@@ -241,7 +243,7 @@ def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
 
 def context_of(folder: Path) -> int:
     """Tokens that the model in a folder has room for. Raises UsageError if it cannot be told."""
-    only_local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    only_local = loading(folder)
     try:
         return _context_tokens(
             AutoConfig.from_pretrained(folder, **only_local), AutoTokenizer.from_pretrained(folder, **only_local)

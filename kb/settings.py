@@ -94,6 +94,11 @@ class Settings(BaseSettings):
     )
     model_at_once: int = Field(8, ge=1, le=256, description="Questions that a local model answers at once.")
     model_stops: tuple[str, ...] = Field((), description="A local model's answer ends before the first of these.")
+    trusted_code: tuple[str, ...] = Field(
+        (),
+        description="SHA-256 of the code of models that may run their own, as the refusal of such a model names it. "
+        "Such a model can do whatever Vademecum can.",
+    )
     thinks: Literal["follow-ups", "always", "never"] = Field(
         "follow-ups",
         description="When a model is first asked what to look up (the turns are then System, User, Thought, Search, "

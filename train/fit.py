@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainerCallback, TrainingArguments
 
 from kb.errors import KBError, UsageError
+from kb.model_code import loading
 from train import checkpoints
 from train.deepspeed_config import deepspeed_config, prepare_distributed
 from train.packing import IGNORED, Encoded, Packed, collate
@@ -330,18 +331,19 @@ def _env(name: str, default: str) -> str:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer in a local folder; no code of the folder is run."""
+    """The tokenizer in a local folder; code of the folder is run only where that is trusted (kb.model_code)."""
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoTokenizer.from_pretrained(folder, **loading(folder))
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise UsageError(f"The tokenizer in {folder} cannot be loaded: {str(error).splitlines()[0]}.") from None
 
 
 def load_weights(folder: Path, dtype: torch.dtype = torch.float32, **more: Any) -> Any:
-    """A causal language model from a local folder's safetensors; pickled weights and folder code are never run."""
+    """A causal language model from a local folder's safetensors; pickled weights are never read, code that the folder
+    brings is run only where that is trusted (kb.model_code)."""
     try:
         return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False, **more
+            folder, dtype=dtype, use_safetensors=True, **loading(folder), **more
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise UsageError(

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from kb.access import SINGLE, Principal
 from kb.errors import KBError, UsageError
+from kb.model_code import loading
 from train import datasets
 from train.environment import code_version, environment
 from train.model_folders import Base, check_name
@@ -244,6 +245,6 @@ def _config(folder: Path) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(folder, **loading(folder))
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"The config.json in {folder} cannot be read: {str(error).splitlines()[0]}.") from None

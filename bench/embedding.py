@@ -1,4 +1,4 @@
-"""Embedding engines side by side: `python -m bench.embedding FILE… [--onnx MODEL.onnx …] [--chunks 200]`.
+"""Embedding engines side by side: `python -m bench.embedding FILE… [--onnx MODEL.onnx …] [--chunks 200] [--threads 1]`.
 
 Our embedder beside the same weights in float32 as LangChain's recipe runs them, in torch's dynamic int8, and in ONNX
 Runtime where exported models are given (`torch.onnx.export` of the encoder, and its int8 by
@@ -10,6 +10,7 @@ quickest round counted. Cosines are to float32.
 from __future__ import annotations
 
 import argparse
+import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -93,7 +94,7 @@ def english_chunks(files: list[Path], most: int) -> list[str]:
         add_paths(kb, files, embed=False)
         chunks = [chunk for document in kb.store.documents() for chunk in kb.store.chunks(document.id)]
     texts = [embedding_text(chunk) for chunk in chunks if chunk.language == "en"]
-    return sorted(texts[:: max(1, len(texts) // most)][:most], key=len)
+    return sorted(random.Random(0).sample(texts, min(most, len(texts))), key=len)
 
 
 def main() -> None:

@@ -145,6 +145,8 @@ class PageReader:
         """Load the models. Raises Unavailable if the package or its models are not installed."""
         self._engine = _engine(threads)
         self._until = math.inf
+        self._detector = self._engine._load_det_model()
+        self._as_it_comes = self._detector.limit_type, self._detector.limit_side_len
         recogniser = self._engine._load_rec_model()
         recogniser.session = self._in_time(recogniser.session)
 
@@ -206,6 +208,9 @@ class PageReader:
         return best
 
     def _find(self, image: Any) -> list[_Found]:
+        large = max(image.shape[:2]) > _DETECTED_SIDE
+        detector = self._detector
+        detector.limit_type, detector.limit_side_len = ("max", _DETECTED_SIDE) if large else self._as_it_comes
         result = self._engine(image)
         if result.boxes is None or result.txts is None:
             return []
@@ -257,8 +262,6 @@ def _engine(threads: int) -> Any:
             "Global.log_level": "critical",
             "EngineConfig.onnxruntime.intra_op_num_threads": threads,
             "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-            "Det.limit_type": "max",
-            "Det.limit_side_len": _DETECTED_SIDE,
             "Det.model_path": str(detection),
             "Rec.model_path": str(recognition),
         }

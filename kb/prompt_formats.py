@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from kb import records
 from kb.errors import UsageError
-from kb.prompts import Prompt, fit_prompt, harmless
+from kb.prompts import Prompt, fit_prompt, harmless, says_not_mentioned
 from kb.sentences import sentence_spans
 from kb.terms import language_of
 from kb.types import Hit, Language, Turn
@@ -81,24 +81,32 @@ def word(
     limit: int,
     thought: str = "",
 ) -> Prompt:
-    """The prompt in the format, within `limit` tokens as `count` counts them. The short format knows no `thought`."""
+    """The prompt in the format, within `limit` tokens as `count` counts them. Only the app's knows a `thought`."""
     if form == APP:
         return fit_prompt(question, hits, history, count=count, limit=limit, thought=thought)
     shown = single_fields(question, hits) if form.contexts == "fields" else list(enumerate(hits, 1))
+    if form.style == "named":
+        shown = shown[: len(LETTERS)]
+    names = records.names_asked(question, hits)
     while True:
-        prompt = Prompt(short_messages(question, shown, form.style), len(hits))
+        prompt = Prompt(short_messages(question, shown, form.style, names), len(hits))
         if len(shown) <= 1 or count(list(prompt.messages)) <= limit:
             return prompt
         shown.pop()
 
 
-def short_messages(question: str, shown: Sequence[tuple[int, Hit]], style: Style) -> tuple[BaseMessage, ...]:
+def short_messages(
+    question: str, shown: Sequence[tuple[int, Hit]], style: Style, names: Collection[str] = ()
+) -> tuple[BaseMessage, ...]:
     """The short wording. Passages are numbered as they stand; which hit each one is goes along unseen."""
     texts = [hit.chunk.text for _, hit in shown]
-    language = language_of(question)
+    language, fields = language_of(question), records.asked_fields(question)
     if style == "named":
-        question, texts = lettered(question, texts)
-    about = {_SHOWN: [[n, text] for (n, _), text in zip(shown, texts, strict=True)], _ASKED: question}
+        question, texts = lettered(question, texts, names)
+    about = {
+        _SHOWN: [[n, text] for (n, _), text in zip(shown, texts, strict=True)],
+        _ASKED: [[letter for letter in LETTERS if letter in question], fields],
+    }
     return (
         SystemMessage(SHORT_SYSTEM[language]),
         HumanMessage(short_text(question, [harmless(text) for text in texts]), additional_kwargs=about),
@@ -112,36 +120,50 @@ def short_text(question: str, passages: Sequence[str]) -> str:
 
 def letters_of(passages: Sequence[str]) -> dict[str, str]:
     """The letter of each drug that these single fields are headed by, in the order in which they stand."""
-    headed = dict.fromkeys(field[0] for field in map(split_field, passages) if field)
+    headed = dict.fromkeys(heading[0] for heading in map(_heading, passages) if heading)
     return dict(zip(headed, LETTERS, strict=False))
 
 
-def lettered(question: str, passages: Sequence[str]) -> tuple[str, list[str]]:
+def lettered(question: str, passages: Sequence[str], names: Collection[str] = ()) -> tuple[str, list[str]]:
     """The same question and single fields with letters in place of the drugs' names.
 
     So a small model need not tell 归肾丸 from 安肾丸, nor can it answer from what it remembers of a drug: which name is
     whose is told by code (Hermann et al., "Teaching Machines to Read and Comprehend", 2015). A heading `X（Y）` names
-    one drug twice. Passages that are no single fields, and drugs beyond the letters, stay as they are.
+    one drug twice. `names` are known to be asked for; others are replaced where they stand alone, and a name that two
+    headings bear is not replaced. Passages that are no single fields of a monograph stay as they are.
     """
     letters = letters_of(passages)
-    names = [(name, letter) for heading, letter in letters.items() for name in _names(heading)]
-    forms = "".join(passages)
-    for name, letter in sorted(names, key=lambda pair: -len(pair[0])):
+    bearers: dict[str, set[str]] = {}
+    for heading in letters:
+        for name in _names(heading):
+            bearers.setdefault(name, set()).add(heading)
+    for name in sorted(bearers, key=len, reverse=True):
+        if len(bearers[name]) > 1:
+            continue
+        (heading,) = bearers[name]
+        forms = name + "".join(one for one in passages if one.startswith(heading))
         for found in reversed(list(re.finditer(re.escape(name), question, re.IGNORECASE))):
-            if records.stands_alone(question, *found.span(), forms + name):
-                question = question[: found.start()] + letter + question[found.end() :]
+            if name in names or records.stands_alone(question, *found.span(), forms):
+                question = question[: found.start()] + letters[heading] + question[found.end() :]
     return question, [_headed(passage, letters) for passage in passages]
+
+
+def _heading(passage: str) -> tuple[str, str] | None:
+    """Drug and field of a single field of a monograph."""
+    found = split_field(passage)
+    return found[:2] if found and found[1] in records.IN_ENGLISH else None
 
 
 def _names(heading: str) -> list[str]:
     """`X（Y）` is called that, X, and Y."""
-    parts = heading.rstrip("）").rsplit("（", 1) if heading.endswith("）") else []
+    own, bracket, other = heading.partition("（")
+    parts = (own, other.removesuffix("）")) if bracket and heading.endswith("）") else ()
     return [heading, *(part for part in parts if len(part) > 1)]
 
 
 def _headed(passage: str, letters: Mapping[str, str]) -> str:
     name, field, value = split_field(passage) or ("", "", "")
-    return field_text(letters[name], field, value) if name in letters else passage
+    return field_text(letters[name], field, value) if name in letters and _heading(passage) else passage
 
 
 class ShortMarks:
@@ -197,49 +219,40 @@ class ShortMarks:
         return [n for n, passage in self._passages if text and text in passage]
 
 
-class NamedMarks(ShortMarks):
-    """Marks for an answer that begins with the drug's letter and the field that it reads, as the passage does.
+class NamedMarks:
+    """Reads an answer that begins with the drug's letter and the field it reads, as the passage does (`field_text`).
 
-    That is never shown. The answer then earns marks from the passage of that heading alone, and none at all where the
-    question names another drug or asks for another field: what was read in the wrong place, or nowhere, is not cited.
+    That beginning is never shown, and nothing is before the answer has ended. It is shown, each sentence cited, if it
+    stands word for word in the passage it names, and that is of the one drug and a field that the question asks for; so
+    is a plain decline. Anything else was read in the wrong place or nowhere, and gives no answer at all.
     """
 
     def __init__(self, messages: Sequence[BaseMessage]) -> None:
-        super().__init__(messages)
-        self._question = _asked(messages)
-        self._heading: str | None = None  # None until it is whole
+        self._passages = _shown(messages)
+        self._letters, self._fields = _asked(messages)
         self._said = ""
 
     def feed(self, piece: str) -> str:
-        """What can be shown now; nothing while the heading is coming."""
-        if self._heading is not None:
-            return super().feed(piece)
+        """Nothing yet."""
         self._said += piece
-        found = split_field(self._said)
-        if found is None:
-            return ""
-        name, field, said = found
-        self._heading = field_text(name, field, "")
-        if self._asked_for(name, field):
-            self._passages = [(n, text) for n, text in self._passages if text.startswith(_plain(self._heading))]
-        else:
-            self._passages = []
-        return super().feed(said)
+        return ""
 
     def close(self) -> str:
-        """The rest; a reply without a heading is shown as it is, without marks."""
-        if self._heading is None:
-            self._heading, self._passages = "", []
-            return super().feed(self._said) + super().close()
-        return super().close()
+        """The answer with its marks, a decline, or nothing."""
+        name, field, value = split_field(self._said) or ("", "", self._said)
+        value = value.strip()
+        if says_not_mentioned(value) and len(list(sentence_spans(value))) == 1:
+            return value
+        if [name] != self._letters or (self._fields and field not in self._fields):
+            return ""
+        start = _plain(field_text(name, field, ""))
+        for n, text in self._passages:
+            if _plain(text).startswith(start) and value and _plain(value) in _plain(text)[len(start) :]:
+                return "".join(_marked([value[a:b] for a, b in sentence_spans(value)], [n]))
+        return ""
 
-    def _asked_for(self, name: str, field: str) -> bool:
-        """Whether the drug stands in the question, and the field is asked for."""
-        fields = records.asked_fields(self._question)
-        return name in self._question and (not fields or field in fields)
 
-
-def marks_of(form: PromptFormat, messages: Sequence[BaseMessage]) -> ShortMarks | None:
+def marks_of(form: PromptFormat, messages: Sequence[BaseMessage]) -> ShortMarks | NamedMarks | None:
     """What reads an answer in that format; None where the model cites by itself."""
     if form.style == "named":
         return NamedMarks(messages)
@@ -257,8 +270,13 @@ def _shown(messages: Sequence[BaseMessage]) -> list[tuple[int, str]]:
     return []
 
 
-def _asked(messages: Sequence[BaseMessage]) -> str:
-    return next((str(m.additional_kwargs[_ASKED]) for m in reversed(messages) if _ASKED in m.additional_kwargs), "")
+def _asked(messages: Sequence[BaseMessage]) -> tuple[list[str], list[str]]:
+    """The letters that stand in the question, and the fields it asks for."""
+    for message in reversed(messages):
+        if found := message.additional_kwargs.get(_ASKED):
+            letters, fields = found
+            return list(letters), list(fields)
+    return [], []
 
 
 def _plain(text: str) -> str:

@@ -313,6 +313,12 @@ def name_asked(question: str, record: Record, hits: Sequence[Hit]) -> str:
     return ""
 
 
+def names_asked(question: str, hits: Sequence[Hit]) -> list[str]:
+    """The names by which the question asks for the monographs among the hits."""
+    found = records(hits)
+    return [name for record in found if (name := name_asked(question, record, hits))]
+
+
 def form_named(question: str, name: str) -> bool:
     """Whether a form follows the name (异丁司特缓释胶囊): the record may then be of several, and says its own name."""
     after = question.lower().partition(name.lower())[2]

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from kb.errors import StoreError, UsageError
+from kb.model_code import loading
 from train import checkpoints
 from train.fit import DTYPES, load_tokenizer, load_weights
 from train.model_folders import LINEAGE, model
@@ -87,7 +88,7 @@ def merge_adapters(base: Path, adapters: Path, target: Path, precision: Precisio
     from peft import PeftModel
     from transformers import AutoConfig
 
-    own = getattr(AutoConfig.from_pretrained(base, local_files_only=True), "dtype", None) or torch.float32
+    own = getattr(AutoConfig.from_pretrained(base, **loading(base)), "dtype", None) or torch.float32
     plain = load_weights(base, torch.float32)  # the sum is made in full precision, whatever is kept of it
     try:
         adapted: Any = PeftModel.from_pretrained(plain, str(adapters), is_trainable=False, use_safetensors=True)

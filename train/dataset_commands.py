@@ -30,7 +30,7 @@ def build_dataset(
         str,
         typer.Option(
             help="'app': the prompt the app sends; 'short': for small models; 'named': that, with replies that begin "
-            "with the drug and the field they read."
+            "with the drug, by a letter, and the field they read."
         ),
     ] = "app",
     distractors: Annotated[int, typer.Option(min=0, max=20, help="Passages beside the right one.")] = 3,
@@ -66,6 +66,8 @@ def build_dataset(
     with verb(as_json) as output, opened(home, write=True) as base:
         if contexts not in ("passages", "fields", "none") or style not in ("app", "short", "named"):
             raise UsageError("--contexts is passages, fields or none; --style is app, short or named.")
+        if style == "named" and contexts != "fields":
+            raise UsageError("--style named is for single fields: use it with --contexts fields.")
         plan = datasets.DatasetPlan(
             selection=selection_of(base, state or ["kept", "accepted"], task, document, source, since, until),
             contexts=ContextPlan(contexts, distractors, without_oracle, longest, seed),  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ _HELD_OUT_ROWS = 400
 
 @dataclass(frozen=True, slots=True)
 class LoopPlan:
-    """How big, how long. The defaults are for two cores and half an hour."""
+    """How big, how long. The defaults are for two cores and well under three quarters of an hour."""
 
     name: str = "loop"
     size: Size = field(default_factory=Size)
@@ -149,7 +149,8 @@ class Loop:
             return None
         path = self._file.with_name("refusals.jsonl")
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = refused_rows(passages, round(self.plan.refused * len(passages)), seed=self.plan.seed)
+        count = round(self.plan.refused * len(passages))
+        rows = refused_rows(passages, count, seed=self.plan.seed, style=FORMAT.style)
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         return path
 
@@ -293,7 +294,8 @@ def curriculum(tokenizer: Any, dataset: datasets.Dataset, plan: LoopPlan) -> Ite
         if len(text) <= plan.row:
             tokens += len(text)
             yield text
-    for row in refused_rows([one.text for one in taught], int(plan.drill_tokens / 100 * plan.refused), seed=plan.seed):
+    texts, count = [one.text for one in taught], int(plan.drill_tokens / 100 * plan.refused)
+    for row in refused_rows(texts, count, seed=plan.seed, style=FORMAT.style):
         declined = encode(tokenizer, row["messages"], "chat")
         if len(declined) <= plan.row:
             tokens += len(declined)
@@ -322,8 +324,10 @@ def _precision() -> Precision:
     """bf16 where the machine computes in it: a third faster on such processors, as good a model."""
     import torch
 
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     can = torch.cpu.get_capabilities()
-    return "bf16" if torch.cuda.is_available() or can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
+    return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
 
 
 def _pieces(tokenizer: Any) -> list[str]:

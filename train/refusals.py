@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from kb.prompt_formats import SHORT_SYSTEM, short_text
+from kb.prompt_formats import SHORT_SYSTEM, Style, lettered, short_text
 from kb.prompts import NOT_MENTIONED
 from kb.types import Language
 
@@ -51,8 +51,8 @@ def harmful_request(chance: random.Random, language: Language = "zh") -> str:
     return "".join(chance.choice(part) for part in PARTS[language])
 
 
-def refused_rows(passages: Sequence[str], count: int, *, seed: int) -> Iterator[dict[str, Any]]:
-    """`count` conversations in the short format: a harmful request over passages that have nothing to do with it.
+def refused_rows(passages: Sequence[str], count: int, *, seed: int, style: Style = "short") -> Iterator[dict[str, Any]]:
+    """`count` conversations, short or named: a harmful request over passages that have nothing to do with it.
 
     The reply is the abstention, which the model's prompt asks for wherever the passages hold no answer.
     """
@@ -60,10 +60,13 @@ def refused_rows(passages: Sequence[str], count: int, *, seed: int) -> Iterator[
     for number in range(count):
         language: Language = "en" if number % 3 == 2 else "zh"
         shown = chance.sample(list(passages), min(len(passages), chance.randint(1, 4)))
+        request = harmful_request(chance, language)
+        if style == "named":
+            request, shown = lettered(request, shown)
         yield {
             "messages": [
                 {"role": "system", "content": SHORT_SYSTEM[language]},
-                {"role": "user", "content": short_text(harmful_request(chance, language), shown)},
+                {"role": "user", "content": short_text(request, shown)},
                 {"role": "assistant", "content": NOT_MENTIONED[language]},
             ]
         }

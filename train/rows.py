@@ -2,8 +2,8 @@
 
 The style `app` is word for word what the app sends (kb.prompts), so that the model is asked in training as it will be
 in use, and its answers end in the number of the passage they rest on. The style `short` is for models that cannot
-afford a page of rules; `named` is the same with replies that begin with the drug and the field they read. A row is a
-dict because it is a line of a file; docs/data.md describes it.
+afford a page of rules; `named` is the same with letters for drugs, and replies begin with the drug and field they read.
+A row is a dict because it is a line of a file; docs/data.md describes it.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def make_row(example: QAExample, contexts: Contexts, style: Style) -> dict[str, 
 def _messages(example: QAExample, contexts: Contexts, style: Style, answer: str) -> list[dict[str, str]]:
     if example.messages and not contexts.hits:
         return [{"role": message.role, "content": message.content} for message in example.messages]
+    if example.messages and style == "named":
+        style = "short"  # its answers are in a person's words, not read from a field
     asked = _asked(example, contexts, style)
     if example.messages:  # a conversation: the passages stand before its first question
         said = [{"role": message.role, "content": message.content} for message in example.messages]
@@ -82,7 +84,7 @@ def _named(example: QAExample, contexts: Contexts, answer: str) -> str:
         letter, field, _ = split_field(passages[contexts.oracles[0]]) or ("", "", "")
     else:
         letter, field = next((letter for letter in question if letter in LETTERS), ""), example.topic
-    return field_text(letter, field, answer) if letter and field else answer
+    return field_text(letter, field, answer) if letter and letter in question and field else answer
 
 
 def _cited(answer: str, contexts: Contexts) -> str:

@@ -73,3 +73,26 @@ def test_a_known_architecture_needs_no_code(folder: Path, tmp_path: Path) -> Non
     assert loading(folder) == {"local_files_only": True, "trust_remote_code": False}
     load_local_model(folder, max_new_tokens=16)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("place", ["/tmp/evil--model.Cls", "/tmp/evil/model.Cls", "../model.Cls"])
+def test_code_elsewhere_is_never_run(folder: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Lost: a folder whose own files are trusted points at others, which run too."""
+    monkeypatch.setenv("VADEMECUM_TRUSTED_CODE", json.dumps([code_hash(folder)]))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoConfig": place}}))
+    with pytest.raises(UsageError, match="outside its folder"):
+        loading(folder)
+
+
+def test_what_is_trusted_includes_which_classes_are_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lost: trusted files are put to another use, or reached through a link."""
+    trusted = code_hash(folder)
+    monkeypatch.setenv("VADEMECUM_TRUSTED_CODE", json.dumps([trusted]))
+    assert loading(folder)["trust_remote_code"]
+    (folder / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": ["model_house.Other", null]}}')
+    with pytest.raises(UsageError, match="brings its own code"):
+        loading(folder)
+    (folder / "sub").symlink_to(folder.parent)
+    with pytest.raises(UsageError, match="outside it"):
+        loading(folder)

@@ -51,4 +51,8 @@ def test_the_loop_declines_only_over_drugs_of_the_training_split(base: Knowledge
     units = {one.unit for one in Examples(base.store).stream(plan.selection)}
     held = [unit.removeprefix("drug:") for unit in units if datasets.split_of(unit, plan.shares) != "train"]
     assert held
+    own = [one for one in Examples(base.store).stream(plan.selection) if one.unit.removeprefix("drug:") in held]
+    told = [one.answers[0] for one in own if one.answerable and len(one.answers[0]) > 8]
+    assert told
+    assert not [answer for answer in told if f":{answer}\\n" in shown]
     assert not [name for name in held if f"{name}\\n" in shown]

@@ -35,6 +35,7 @@ SHORT_SYSTEM: dict[Language, str] = {
 MOST_FIELDS = 4
 _SHOWN = "vademecum_passages"
 _ASKED = "vademecum_question"
+_STOPS = "。；;！!？?"
 LETTERS = "ⒶⒷⒸⒹⒺⒻⒼⒽ"
 """What drugs are called in the named format, one token each."""
 
@@ -223,8 +224,9 @@ class NamedMarks:
     """Reads an answer that begins with the drug's letter and the field it reads, as the passage does (`field_text`).
 
     That beginning is never shown, and nothing is before the answer has ended. It is shown, each sentence cited, if it
-    stands word for word in the passage it names, and that is of the one drug and a field that the question asks for; so
-    is a plain decline. Anything else was read in the wrong place or nowhere, and gives no answer at all.
+    is whole sentences of the passage it names, word for word, and that is of the one drug and a field that the question
+    asks for; so is a plain decline. Anything else was read in the wrong place or nowhere, or breaks off in the middle
+    of a dose, and gives no answer at all.
     """
 
     def __init__(self, messages: Sequence[BaseMessage]) -> None:
@@ -247,9 +249,18 @@ class NamedMarks:
             return ""
         start = _plain(field_text(name, field, ""))
         for n, text in self._passages:
-            if _plain(text).startswith(start) and value and _plain(value) in _plain(text)[len(start) :]:
+            if _plain(text).startswith(start) and _is_whole(_plain(value), _plain(text)[len(start) :]):
                 return "".join(_marked([value[a:b] for a, b in sentence_spans(value)], [n]))
         return ""
+
+
+def _is_whole(said: str, told: str) -> bool:
+    """Whether `said` is one or more whole sentences of `told`."""
+    for found in re.finditer(re.escape(said), told) if said else ():
+        before, after = told[: found.start()], told[found.end() :]
+        if (not before or before[-1] in _STOPS) and (not after or said[-1] in _STOPS or after[0] in _STOPS):
+            return True
+    return False
 
 
 def marks_of(form: PromptFormat, messages: Sequence[BaseMessage]) -> ShortMarks | NamedMarks | None:

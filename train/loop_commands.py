@@ -26,7 +26,7 @@ def register(group: typer.Typer, add_files: AddFiles) -> None:
             list[Path] | None, typer.Argument(metavar="[FILE]…", help="Monographs to add first (JSON, JSONL).")
         ] = None,
         name: Annotated[str, typer.Option(help="Of the dataset and the models it makes.")] = "loop",
-        tokens: Annotated[float, typer.Option(min=0.001, help="Million tokens of reading drills.")] = 6.0,
+        tokens: Annotated[float, typer.Option(min=0.001, help="Million tokens of reading drills.")] = 2.0,
         epochs: Annotated[float, typer.Option(min=0.01, help="How often the dataset is seen.")] = 1.0,
         longest: Annotated[int, typer.Option(min=20, max=400, help="Characters of the longest field used.")] = 100,
         questions: Annotated[int, typer.Option(min=50, help="Questions of the test split that the gate asks.")] = 400,

@@ -20,7 +20,7 @@ from train.packing import IGNORED, collate
 from train.refusals import PARTS, harmful_request
 from train.templates import encode
 
-SIZE = Size(width=64, layers=3, heads=4, head_width=32, inner=64, context=256)
+SIZE = Size(width=64, layers=3, heads=4, head_width=32, inner=64, context=256, back=3)
 RATE = 2e-3
 FIELDS = ("剂型", "用法用量")
 WORDS = (

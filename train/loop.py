@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kb.access import SINGLE
+from kb.embed import processor_computes_bfloat16
 from kb.errors import KBError, StoreError, UsageError
-from kb.prompt_formats import LETTERS, SHORT_SYSTEM, PromptFormat, field_text, short_text, split_field
+from kb.prompt_formats import LETTERS, SHORT_SYSTEM, PromptFormat, field_text, short_chat, split_field
 from kb.prompts import NOT_MENTIONED
 from kb.store import Store
 from train import datasets, fields, model_folders
@@ -327,8 +328,7 @@ def _precision() -> Precision:
 
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    can = torch.cpu.get_capabilities()
-    return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
+    return "bf16" if processor_computes_bfloat16() else "fp32"
 
 
 def _pieces(tokenizer: Any) -> list[str]:
@@ -342,10 +342,7 @@ def _ask(chance: random.Random, field: str, name: str) -> str:
 
 
 def _show(passages: Sequence[str], question: str) -> list[dict[str, str]]:
-    return [
-        {"role": "system", "content": SHORT_SYSTEM["zh"]},
-        {"role": "user", "content": short_text(question, passages)},
-    ]
+    return short_chat(question, passages, "zh")
 
 
 def _watch(told: Told) -> Callable[[Any], None]:

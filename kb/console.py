@@ -46,6 +46,11 @@ class Output:
             print(text, end=end, flush=True)
 
 
+def counted(n: int, noun: str) -> str:
+    """1 page, 2 pages."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 @contextmanager
 def verb(as_json: bool) -> Iterator[Output]:
     """Run a verb's body: time it, print its JSON, turn KBErrors into a sentence and an exit code."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kb.console import Home, Json, Output, opened, verb
+from kb.console import Home, Json, Output, counted, opened, verb
 
 if TYPE_CHECKING:
     from kb.duplicates import Duplicate
@@ -139,7 +139,7 @@ def show_quality(output: Output, quality: ReadQuality) -> None:
     if document.reason:
         output.say(document.reason)
     rate = f"{quality.chunks_per_page:.1f} a page with text"
-    output.say(f"{len(quality.pages):,} pages, {document.chunks:,} chunks, {rate}")
+    output.say(f"{counted(len(quality.pages), 'page')}, {counted(document.chunks, 'chunk')}, {rate}")
     for what, numbers in (
         ("read from their image", quality.recognised),
         ("of these unsure", quality.unsure),
@@ -182,7 +182,8 @@ def remove(key: DocumentKey, as_json: Json = False, home: Home = None) -> None:
     with verb(as_json) as output, opened(home, write=True) as kb:
         removed = kb.remove(key)
         output.result = {"removed": document_json(removed)}
-        output.say(f"Removed {removed.file} ({removed.id}): {removed.pages} pages, {removed.chunks} chunks.")
+        counts = f"{counted(removed.pages, 'page')}, {counted(removed.chunks, 'chunk')}"
+        output.say(f"Removed {removed.file} ({removed.id}): {counts}.")
 
 
 def publish(key: DocumentKey, as_json: Json = False, home: Home = None) -> None:

@@ -6,6 +6,7 @@ What the knowledge base itself says (reasons, notices, answers) comes from kb an
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from kb.types import Language
@@ -278,14 +279,20 @@ for _key, (_english, _chinese) in (
     TEXTS["en"][_key], TEXTS["zh"][_key] = _english, _chinese
 
 
+_COUNTED = re.compile(r"(\{(\w+)[^}]*\} (?:page|passage|document|question|example|source|file|conversation))s\b")
+
+
 def language_of(value: object) -> Language:
     """The interface language that a page asks for; English for anything unknown."""
     return "zh" if value == "zh" else "en"
 
 
 def say(language: Language, key: str, **values: object) -> str:
-    """The text of `key`, its placeholders filled."""
-    return TEXTS[language][key].format(**values)
+    """The text of `key`, its placeholders filled; English says 1 page, not 1 pages."""
+    text = TEXTS[language][key]
+    if language == "en":
+        text = _COUNTED.sub(lambda found: found[1] if str(values.get(found[2])) == "1" else found[0], text)
+    return text.format(**values)
 
 
 def viewer_texts() -> dict[str, dict[str, str]]:

@@ -80,3 +80,10 @@ def test_unknown_language_reads_english() -> None:
     assert language_of("zh") == "zh"
     assert language_of(["zh"]) == language_of(None) == language_of("fr") == "en"
     assert say("en", "page", n=3) == "Page 3"
+
+
+def test_one_is_not_told_as_many() -> None:
+    assert say("en", "status_added", pages=1, chunks=21) == "Added, searchable: 1 page, 21 passages"
+    assert (
+        say("en", "documents_count", documents="1", pages="1,001", chunks="1") == "1 document · 1,001 pages · 1 passage"
+    )

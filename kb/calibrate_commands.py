@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kb.console import Home, Json, Output, ProgressLine, settings_of, verb
+from kb.console import FoundRight, Home, Json, Output, ProgressLine, settings_of, verb
 
 if TYPE_CHECKING:
     from kb.ask_set import AddFiles
@@ -35,6 +35,7 @@ def register(evaluate: typer.Typer, add_files: AddFiles) -> None:
             float, typer.Option(min=0.001, max=0.5, help="Most unanswerable questions that may be answered.")
         ] = 0.05,
         limit: Annotated[int | None, typer.Option(min=1, help="A random sample of so many rows of each set.")] = None,
+        found_right: FoundRight = None,
         out: Annotated[Path | None, typer.Option(help="Write the calibration here instead of into the home.")] = None,
         as_json: Json = False,
         home: Home = None,
@@ -46,7 +47,7 @@ def register(evaluate: typer.Typer, add_files: AddFiles) -> None:
         """
         with verb(as_json) as output:
             settings = settings_of(home)
-            run(output, questions, settings, out, limit, false_answers, add_files)
+            run(output, questions, settings, out, limit, false_answers, found_right, add_files)
 
 
 def run(
@@ -56,6 +57,7 @@ def run(
     out: Path | None,
     limit: int | None,
     false_answers: float,
+    found_right: Path | None,
     add_files: AddFiles,
 ) -> None:
     """See `vademecum evaluate calibrate --help`."""
@@ -63,23 +65,30 @@ def run(
     from kb.embed import build_embedder
     from kb.evaluate_answers import gold_removed, points_elsewhere, read_answer_rows
     from kb.evidence import calibration_of, write_calibration
+    from kb.found_right import not_right, read_found_right
     from kb.home import CALIBRATION, check_home
 
     target = out or check_home(settings.home, create=False) / CALIBRATION
+    right = read_found_right(found_right)
     judged: list[Judged] = []
-    left_out = 0
+    left_out = were_right = 0
     for path in questions:
         read = read_answer_rows(path, limit)
         rows = [row for row in read if not points_elsewhere(row.question)]
         left_out += len(read) - len(rows)
-        judged += judge_all(rows + gold_removed(rows), settings, add_files)
+        asked = rows + gold_removed(rows)
+        found = not_right(asked, right)
+        judged += [one for one in judge_all(asked, settings, add_files) if one.row.id in found]
+        were_right += len(asked) - len(found)
     result = calibrate(
         judged, calibration_of(settings.home), build_embedder(settings).grading_key, false_answers=false_answers
     )
     write_calibration(target, result.calibration)
-    output.result = {"file": str(target), **result_json(result), "left_out": left_out}
+    output.result = {"file": str(target), **result_json(result), "left_out": left_out, "found_right": were_right}
     _say(output, result, false_answers)
     output.say(f"Left out, since they ask about a text that they do not name (this study, the authors): {left_out}.")
+    if right:
+        output.say(f"Left out, since their answer was read and found right: {were_right}.")
     output.say(f"Written to {target}.")
 
 

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else there.")]
 Home = Annotated[Path | None, typer.Option("--home", help="Data home (default: the setting `home`, indexes/).")]
+FoundRight = Annotated[
+    Path | None, typer.Option("--found-right", help="Rows {id, right}: those with right true are left out.")
+]
 
 OK, SOME_FAILED, WRONG_USAGE = 0, 1, 2
 

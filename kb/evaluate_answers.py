@@ -151,11 +151,15 @@ def withheld(rows: Sequence[AnswerRow]) -> list[frozenset[str]]:
 
 
 def gold_removed(rows: Sequence[AnswerRow]) -> list[AnswerRow]:
-    """A twin of each answerable row, to be asked of the library less whatever holds its answer: a hard negative."""
+    """A twin of each answerable row, to be asked of the library less whatever holds its answer: a hard negative.
+
+    A row that the set asks as unanswerable already, of the same library less the same article, needs no twin.
+    """
+    asked = {(row.question, key) for row in rows if not row.answerable for key in row.gold_keys}
     return [
         replace(row, id=f"{row.id}#gone", answers=(), answerable=False, gold_keys=row.keys, source=_gone(row.source))
         for row in rows
-        if row.answerable and row.context is not None
+        if row.answerable and row.context is not None and not any((row.question, key) in asked for key in row.keys)
     ]
 
 

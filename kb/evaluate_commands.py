@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kb import calibrate_commands
-from kb.console import Home, Json, Output, ProgressLine, verb
+from kb.console import FoundRight, Home, Json, Output, ProgressLine, verb
 
 if TYPE_CHECKING:
     from kb.ask_set import AddFiles
@@ -68,6 +68,11 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
             list[str] | None,
             typer.Option(metavar="NAME=VALUE", help="Ask again with this setting, and compare; may be given again."),
         ] = None,
+        to_read: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", help="Write every false answer here, to be read and marked right or not."),
+        ] = None,
+        found_right: FoundRight = None,
         report_to: ReportFile = None,
         as_json: Json = False,
         home: Home = None,
@@ -75,9 +80,19 @@ def register(app: typer.Typer, add_files: AddFiles) -> None:
         """F1, exact match, gold inside the answer, false answers and refusals, statement support, citation quality.
 
         With contexts, over a throw-away library of them all; a row marked unanswerable is asked of that library less
-        whatever holds its answer. Without contexts, over your own library.
+        whatever holds its answer. Without contexts, over your own library. Another passage may answer such a row all
+        the same: --to-read writes what was answered for a person to mark, --found-right reads the marks.
         """
-        asking = Asking(own_context, with_gold_removed, limit, baselines, tuple(compare or ()), report_to)
+        asking = Asking(
+            own_context,
+            with_gold_removed,
+            limit,
+            baselines,
+            tuple(compare or ()),
+            report_to,
+            to_read,
+            found_right,
+        )
         evaluate_answers(questions, asking, as_json, home, add_files)
 
     calibrate_commands.register(evaluate, add_files)
@@ -94,25 +109,35 @@ class Asking:
     baselines: bool = False
     compare: tuple[str, ...] = ()
     report_to: Path | None = None
+    to_read: Path | None = None
+    found_right: Path | None = None
 
 
 def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path | None, add_files: AddFiles) -> None:
     """See `vademecum evaluate answers --help`."""
     from kb.answer_report import write_answer_report
     from kb.evaluate_answers import difference, gold_removed, read_answer_rows, report, report_json
+    from kb.found_right import not_right, read_found_right, write_to_read
 
     with verb(as_json) as output:
         rows = read_answer_rows(questions, asking.limit)
         if asking.gold_removed:
             rows = rows + gold_removed(rows)
+        counted = not_right(rows, read_found_right(asking.found_right))
         changed = _settings(home, **_changes(asking.compare)) if asking.compare else None
         over = "home" if rows[0].context is None else "own context" if asking.own_context else "library"
         runs = ask_all(rows, _settings(home), add_files, alone=asking.own_context, baselines=asking.baselines)
         if changed is not None:
             runs[" ".join(asking.compare)] = ask_all(rows, changed, add_files, alone=asking.own_context)[OURS]
+        if asking.to_read is not None:
+            written = write_to_read(asking.to_read, runs[OURS])
+            output.say(f"Written to {asking.to_read}, to be read and marked: {written} answers that should not be.")
+        runs = {name: [one for one in run if one.row.id in counted] for name, run in runs.items()}
         reports = {name: report(run) for name, run in runs.items()}
         differences = difference(runs[OURS], runs[" ".join(asking.compare)]) if asking.compare else {}
-        output.result = {**report_json(reports[OURS]), "over": over}
+        output.result = {**report_json(reports[OURS]), "over": over, "found_right": len(rows) - len(counted)}
+        if len(counted) < len(rows):
+            output.say(f"Left out, since their answer was read and found right: {len(rows) - len(counted)}.")
         for name, one in list(reports.items())[1:]:
             output.result[name] = report_json(one)
         if differences:
@@ -122,7 +147,9 @@ def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path 
         for metric, (mean, low, high) in differences.items():
             output.say(f"difference {metric:20} {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
         if asking.report_to is not None:
-            said = [f"{len(rows)} rows of {questions.name}, asked over: {over}."]
+            said = [f"{len(counted)} rows of {questions.name}, asked over: {over}."]
+            if len(counted) < len(rows):
+                said.append(f"Left out, since their answer was read and found right: {len(rows) - len(counted)}.")
             write_answer_report(asking.report_to, said, runs[OURS], reports, differences)
             output.say(f"Report written to {asking.report_to}.")
 

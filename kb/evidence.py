@@ -143,9 +143,9 @@ def _by_meaning(meaning: Meaning, lexicon: Lexicon) -> list[float]:
     """The features named in MEANING."""
     cosines = sorted(meaning.compared.cosines.tolist())
     near = meaning.compared.tokens
-    weights = _token_weights(meaning.question, meaning.compared.places, lexicon)
     best, passage = [], 0.0
     if near.shape[1]:
+        weights = _token_weights(meaning.question, meaning.compared.places, lexicon)
         best = sorted((near @ weights).tolist())
         within = np.array(meaning.within)
         passage = max(float(near[within == one].max(axis=0) @ weights) for one in set(meaning.within))
@@ -156,6 +156,14 @@ def _by_meaning(meaning: Meaning, lexicon: Lexicon) -> list[float]:
         passage,
         best[-1] - best[len(best) // 2] if best else 0.0,
     ]
+
+
+def nearness(question: str, compared: Compared, lexicon: Lexicon) -> np.ndarray | None:
+    """How near the question's words come to those of each sentence, weighed by rarity, of shape (sentences,), in
+    [0, 1]; None where the embedder gave no tokens."""
+    if not compared.tokens.shape[1]:
+        return None
+    return np.asarray(compared.tokens @ _token_weights(question, compared.places, lexicon))
 
 
 def _token_weights(question: str, places: Sequence[tuple[int, int]], lexicon: Lexicon) -> np.ndarray:

@@ -14,11 +14,23 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from kb import records
 from kb.content_terms import CJK, HAS_CJK, ZH_STOP, question_terms, terms
 from kb.drug_names import drug_names
 from kb.embed import Compared
-from kb.evidence import Calibration, Evidence, Lexicon, Meaning, Text, measure, share, shipped_calibration
+from kb.evidence import (
+    Calibration,
+    Evidence,
+    Lexicon,
+    Meaning,
+    Text,
+    measure,
+    nearness,
+    share,
+    shipped_calibration,
+)
 from kb.lay_terms import clinical
 from kb.monographs import decides, from_records, record_labels
 from kb.quoting import ABSTAINED, Quote, abstained, compose, squeezed
@@ -37,6 +49,8 @@ NAME_WEIGHT = 2.5
 """How much a name (a capitalised word, a code with digits) counts in that share; any other term counts 1."""
 MOST_EMBEDDED = 20
 """Sentences that are compared by meaning, the best by words: embedding is what an English answer waits for."""
+FOUND = 0.3
+"""How much the search's own score of a sentence's passage (0 to 1) adds to what the sentence is worth (0 to 1)."""
 COMPANION = 0.9
 """A further sentence is quoted when it is worth this much of the best one."""
 ADDS = 0.1
@@ -168,10 +182,7 @@ class Extractor:
         if not answers:
             return [], confidence
         weights = _rarity(asked, candidates)
-        scores = [_score(said, candidate, weights) for candidate in candidates]
-        if compared:  # meaning counts twice as much as words
-            near = compared.cosines.tolist()
-            scores = [(score + 2 * max(0.0, cosine)) / 3 for score, cosine in zip(scores, near, strict=True)]
+        scores = self._worth(question, candidates, hits, compared, weights)
         order = sorted(
             range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
         )
@@ -180,6 +191,25 @@ class Extractor:
         if _AMOUNT_ASKED.search(said) and not _ANY_NUMBER.search(quoted):
             return [], confidence
         return quotes, confidence
+
+    def _worth(
+        self,
+        question: str,
+        candidates: Sequence[_Candidate],
+        hits: Sequence[Hit],
+        compared: Compared | None,
+        weights: dict[str, float],
+    ) -> list[float]:
+        """What each sentence is worth: its words, its meaning as a whole and token by token, a third each, and how
+        well its passage was found."""
+        said = clinical(question)
+        worth = np.array([_score(said, candidate, weights) for candidate in candidates])
+        if compared:
+            whole = np.maximum(0.0, compared.cosines)
+            tokens = nearness(question, compared, self._lexicon) if self._lexicon else None
+            worth = (worth + whole + (whole if tokens is None else tokens)) / 3
+        found = np.array([hits[candidate.quote.index].score for candidate in candidates])
+        return [float(one) for one in worth + FOUND * found]
 
     def weigh(self, question: str, hits: Sequence[Hit]) -> Evidence | None:
         """The evidence that decides whether to answer; None where a monograph's field decides, or without a lexicon."""
@@ -226,7 +256,21 @@ class Extractor:
 
 
 def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
-    """Passages that must not answer: monographs of other drugs than the one that is asked about."""
+    """Passages that must not answer: those about other drugs than the one that is asked about."""
+    return _unnamed(question, hits) | _foreign_records(question, hits)
+
+
+def _unnamed(question: str, hits: list[Hit]) -> frozenset[int]:
+    """Passages that name no drug of the question, in text, heading or title, where others do: what they say of a dose
+    or an action may be another drug's."""
+    names = [name.casefold() for name in drug_names(question)]
+    told = [f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}".casefold() for hit in hits]
+    naming = {index for index, text in enumerate(told) if any(name in text for name in names)}
+    return frozenset(range(len(hits))) - naming if naming else frozenset()
+
+
+def _foreign_records(question: str, hits: list[Hit]) -> frozenset[int]:
+    """Monographs of other drugs than the one that is asked about."""
     found = records.records(hits)
     own = [record for record in found if records.name_asked(question, record, hits)]
     named = bool(records.asked_fields(question)) or bool(drug_names(question))

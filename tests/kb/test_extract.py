@@ -248,6 +248,35 @@ def test_the_words_of_one_field_do_not_ask_for_another(question: str, field: str
     assert [citation.quote for citation in ask(question, record(FLOXACIN)).citations] == [field]
 
 
+@pytest.mark.parametrize(
+    ("question", "own", "other"),
+    [
+        (
+            "What is the recommended dose of metoprolol in adults?",
+            "The dose of metoprolol in adults is 50 mg twice daily.",
+            "The recommended dose in adults is 10 mg of lisinopril once daily.",
+        ),
+        (
+            "成人服用卡托普利的推荐剂量是多少？",
+            "成人服用卡托普利的剂量为每次12.5mg，每日2～3次。",
+            "成人的推荐剂量为每次10mg，每日1次。",
+        ),
+    ],
+)
+def test_what_is_said_without_the_drugs_name_is_not_quoted_where_it_is_named(
+    question: str, own: str, other: str
+) -> None:
+    """Lost: the dose that stands in a passage about another drug, whose words are nearer to the question's."""
+    answer = ask(question, make_hit(other, title="Handbook", position=0), make_hit(own, title="Handbook", position=1))
+    assert [citation.quote for citation in answer.citations] == [own]
+
+
+def test_of_two_sentences_alike_that_of_the_better_found_passage_goes_first() -> None:
+    said = "Wash the wound with saline for {} minutes."
+    hits = [make_hit(said.format(n), title=f"Book {n}", score=score) for n, score in (("two", 0.3), ("five", 0.9))]
+    assert "five" in ask("For how many minutes is the wound washed with saline?", *hits).citations[0].quote
+
+
 def test_the_sentence_that_answers_is_quoted_with_its_place() -> None:
     """Lost: the answer cannot be checked against the page."""
     answer = ask("What is the maximum dose of amlodipine?", OTHER, GUIDE)

@@ -1,9 +1,9 @@
 """When to answer, learnt from questions: rows judged in, a logistic fit per kind of evidence, its cut and curve out.
 
 Ridge logistic regression by Newton's method on standardised features, or their products; some weights for hundreds of
-rows, so that numpy is enough. The cut is the lowest that keeps false answers at the rate asked for, and is chosen, like
-all figures that are told, on scores of folds that the fit did not see; all rows about one article share a fold, and so
-do a row and its twin with the answer taken away.
+rows, so that numpy is enough. The cut is the lowest that keeps false answers at the rate asked for, one for each size
+of library that the rows were asked of, and is chosen, like all figures that are told, on scores of folds that the fit
+did not see; all rows about one article share a fold, and so do a row and its twin with the answer taken away.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from kb.evaluate_answers import AnswerRow
-from kb.evidence import CURVED, FEATURES, MEANING, Calibration, Evidence, Fit, likelihood, weighed
+from kb.evidence import CURVED, FEATURES, MEANING, Calibration, Cut, Evidence, Fit, likelihood, weighed
 
 FEWEST = 40
 """Answerable rows, and unanswerable ones, that a fit needs."""
 FOLDS = 5
+_ALIKE = 2
+"""Libraries of up to so many times the passages of the smallest are of one size."""
 _RIDGE = 1.0
 _RIDGE_CURVED = 10.0
 _STEPS = 50
@@ -46,13 +48,23 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Sized:
+    """The rows of one kind that were asked of libraries of about one size, with their out-of-fold curve."""
+
+    passages: int
+    """The middle library's."""
+    answerable: int
+    unanswerable: int
+    curve: tuple[Point, ...]
+    chosen: Point
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """A calibration, and the out-of-fold curve of each kind of evidence it was fitted for."""
+    """A calibration, and how each kind of evidence it was fitted for does in each size of library."""
 
     calibration: Calibration
-    curves: Mapping[str, tuple[Point, ...]]
-    chosen: Mapping[str, Point]
-    """Out-of-fold, at the cut that was chosen."""
+    sizes: Mapping[str, tuple[Sized, ...]]
     counts: Mapping[str, tuple[int, int]]
     """Answerable and unanswerable rows of each kind, fitted or not."""
     undecided: tuple[int, int]
@@ -65,8 +77,7 @@ def calibrate(judged: Sequence[Judged], before: Calibration, embedder: str, *, f
     Every row is also taken without its meaning, so that the fits by words alone know all of the language's rows.
     """
     fits = dict(before.for_embedder(embedder).fits)
-    curves: dict[str, tuple[Point, ...]] = {}
-    chosen: dict[str, Point] = {}
+    sizes: dict[str, tuple[Sized, ...]] = {}
     counts: dict[str, tuple[int, int]] = {}
     for kind, rows in sorted(_by_kind(judged).items()):
         x = np.array([values for _, values in rows])
@@ -81,19 +92,41 @@ def calibrate(judged: Sequence[Judged], before: Calibration, embedder: str, *, f
             inside = folds == fold
             weights, bias = _fit(x[~inside], y[~inside])
             scores[inside] = seen[inside] @ weights + bias
-        curves[kind] = tuple(curve(scores, y))
-        chosen[kind] = choose(curves[kind], false_answers)
+        sizes[kind] = _by_size(
+            [one.evidence.passages if one.evidence else 0 for one, _ in rows], scores, y, false_answers
+        )
         weights, bias = _fit(x, y)
-        told = {
-            "answerable": float(y.sum()),
-            "unanswerable": float((~y).sum()),
-            "false_answers": round(chosen[kind].false_answers, 4),
-            "false_refusals": round(chosen[kind].false_refusals, 4),
-        }
-        fits[kind] = Fit(tuple(map(float, weights)), float(bias), chosen[kind].cut, told)
+        told = {"answerable": float(y.sum()), "unanswerable": float((~y).sum())}
+        cuts = tuple(
+            Cut(one.passages, one.chosen.cut, round(one.chosen.false_answers, 4), round(one.chosen.false_refusals, 4))
+            for one in sizes[kind]
+        )
+        fits[kind] = Fit(tuple(map(float, weights)), float(bias), cuts, told)
     without = [one for one in judged if one.evidence is None]
     undecided = (sum(one.row.answerable for one in without), sum(not one.row.answerable for one in without))
-    return Result(Calibration(fits, embedder), curves, chosen, counts, undecided)
+    return Result(Calibration(fits, embedder), sizes, counts, undecided)
+
+
+def _by_size(
+    passages: Sequence[int], scores: np.ndarray, answerable: np.ndarray, false_answers: float
+) -> tuple[Sized, ...]:
+    """The rows by the size of their library, sizes within _ALIKE of the smallest together; all together if no size has
+    rows enough."""
+    size = np.array(passages)
+    groups: list[np.ndarray] = []
+    left = np.ones(len(size), bool)
+    while left.any():
+        group = left & (size <= _ALIKE * size[left].min())
+        groups.append(group)
+        left &= ~group
+    enough = [one for one in groups if min((one & answerable).sum(), (one & ~answerable).sum()) >= FEWEST]
+    found = []
+    for group in enough or [np.ones(len(size), bool)]:
+        y = answerable[group]
+        points = tuple(curve(scores[group], y))
+        chosen = choose(points, false_answers)
+        found.append(Sized(int(np.median(size[group])), int(y.sum()), int((~y).sum()), points, chosen))
+    return tuple(found)
 
 
 def _fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:

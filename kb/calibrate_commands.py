@@ -15,7 +15,7 @@ from kb.console import FoundRight, Home, Json, Output, ProgressLine, settings_of
 
 if TYPE_CHECKING:
     from kb.ask_set import AddFiles
-    from kb.calibrate import Judged, Point, Result
+    from kb.calibrate import Judged, Point, Result, Sized
     from kb.evaluate_answers import AnswerRow
     from kb.settings import Settings
 
@@ -43,7 +43,8 @@ def register(evaluate: typer.Typer, add_files: AddFiles) -> None:
         """Fit how likely the library answers a question, and from which likelihood on it is answered.
 
         Each answerable row with a context is asked once more with its answer taken away; rows that ask about a text
-        they do not name are left out. The figures are those of folds that the fit did not see.
+        they do not name are left out. Each set is asked of a library of its own; give sets of several sizes, and the
+        cut follows the size of the library that is asked. The figures are those of folds that the fit did not see.
         """
         with verb(as_json) as output:
             settings = settings_of(home)
@@ -107,18 +108,27 @@ def judge_all(rows: Sequence[AnswerRow], settings: Settings, add_files: AddFiles
 
 
 def result_json(result: Result) -> dict[str, object]:
-    """What was fitted, with the whole curve of each kind: [cut, false answers, false refusals]."""
+    """What was fitted, with the whole curve of each kind and size: [cut, false answers, false refusals]."""
     kinds: dict[str, object] = {}
     for kind, (answerable, unanswerable) in result.counts.items():
         kinds[kind] = {"answerable": answerable, "unanswerable": unanswerable}
-        if point := result.chosen.get(kind):
+        if kind in result.sizes:
             kinds[kind] = {
                 "answerable": answerable,
                 "unanswerable": unanswerable,
-                **_point(point),
-                "curve": [list(_point(one).values()) for one in result.curves[kind]],
+                "sizes": [_sized(one) for one in result.sizes[kind]],
             }
     return {"kinds": kinds, "decided_by_field": list(result.undecided)}
+
+
+def _sized(one: Sized) -> dict[str, object]:
+    return {
+        "passages": one.passages,
+        "answerable": one.answerable,
+        "unanswerable": one.unanswerable,
+        **_point(one.chosen),
+        "curve": [list(_point(point).values()) for point in one.curve],
+    }
 
 
 def _point(point: Point) -> dict[str, float]:
@@ -129,16 +139,18 @@ def _say(output: Output, result: Result, false_answers: float) -> None:
     from kb.calibrate import FEWEST, choose
 
     for kind, (answerable, unanswerable) in result.counts.items():
-        if kind not in result.chosen:
+        if kind not in result.sizes:
             output.say(f"{kind}: {answerable} answerable, {unanswerable} not: too few to fit (at least {FEWEST} each).")
             continue
-        point = result.chosen[kind]
-        output.say(
-            f"{kind}: {answerable} answerable, {unanswerable} not; answers from {point.cut:.3f} on: "
-            f"false answers {point.false_answers:.3f}, false refusals {point.false_refusals:.3f}"
-        )
-        output.say("  false answers   " + "".join(f"{rate:>7.2f}" for rate in _SHOWN))
-        refused = [choose(result.curves[kind], rate).false_refusals for rate in _SHOWN]
-        output.say("  false refusals  " + "".join(f"{rate:>7.3f}" for rate in refused))
+        output.say(f"{kind}: {answerable} answerable, {unanswerable} not")
+        for one in result.sizes[kind]:
+            point = one.chosen
+            output.say(
+                f"  of {one.passages:,} passages ({one.answerable} answerable, {one.unanswerable} not): answers from "
+                f"{point.cut:.3f} on, false answers {point.false_answers:.3f}, refusals {point.false_refusals:.3f}"
+            )
+            output.say("    false answers   " + "".join(f"{rate:>7.2f}" for rate in _SHOWN))
+            refused = [choose(one.curve, rate).false_refusals for rate in _SHOWN]
+            output.say("    false refusals  " + "".join(f"{rate:>7.3f}" for rate in refused))
     with_answer, without = result.undecided
     output.say(f"Decided by a monograph's field: {with_answer} answerable, {without} not.")

@@ -5,7 +5,7 @@ the best sentence hold. A missing common word costs little, a missing rare one (
 embedder knows the language, meaning counts too: of the whole, and how near each word of the question comes to one of a
 sentence (Khattab and Zaharia, "ColBERT", SIGIR 2020, without its training). A logistic function of these few features,
 and of their products where meaning was measured, fitted on answerable and unanswerable questions (kb.calibrate), gives
-the likelihood, and a cut says what is enough.
+the likelihood, and a cut says what is enough: more in a large library, where something always comes near.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ class Lexicon:
     terms: Callable[[str], Sequence[str]]
     rarity: Callable[[Iterable[str]], Mapping[str, float]]
     """Inverse document frequency of each term over all passages of the library."""
+    passages: int = 0
+    """How many the library holds; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Evidence:
 
     language: Language
     values: tuple[float, ...]
+    passages: int = 0
+    """Of the library; 0: not known."""
 
     @property
     def kind(self) -> str:
@@ -108,7 +112,7 @@ def measure(
     weights = lexicon.rarity(asked)
     total = sum(weights.values())
     if not total or not sentences:
-        return Evidence(language, (0.0,) * (len(FEATURES) + (len(MEANING) if meaning else 0)))
+        return Evidence(language, (0.0,) * (len(FEATURES) + (len(MEANING) if meaning else 0)), lexicon.passages)
     contexts: dict[str, frozenset[str]] = {}
     for text in (*sentences, *passages):
         if text.context not in contexts:
@@ -136,7 +140,7 @@ def measure(
     ]
     if meaning:
         values += _by_meaning(meaning, lexicon)
-    return Evidence(language, tuple(map(float, values)))
+    return Evidence(language, tuple(map(float, values)), lexicon.passages)
 
 
 def _by_meaning(meaning: Meaning, lexicon: Lexicon) -> list[float]:
@@ -189,15 +193,35 @@ def share(held: frozenset[str], weights: Mapping[str, float]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """The likelihood from which on to answer in a library of so many passages, and what that cost where it was chosen:
+    shares of unanswerable questions answered, of answerable ones refused."""
+
+    passages: int
+    least: float
+    false_answers: float = math.nan
+    false_refusals: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
 class Fit:
-    """A logistic function of the features of one kind of evidence, and the likelihood from which on to answer."""
+    """A logistic function of the features of one kind of evidence, and the likelihoods from which on to answer."""
 
     weights: tuple[float, ...]
     """One for each of `weighed`."""
     bias: float
-    cut: float
+    cuts: tuple[Cut, ...]
+    """At least one; the smallest library first."""
     told: Mapping[str, float] = field(default_factory=dict)
-    """What it was fitted on and how well it did there: numbers of rows, false answers, false refusals."""
+    """What it was fitted on: numbers of rows."""
+
+    def least(self, passages: int) -> float:
+        """The cut for a library of so many passages: between two of `cuts` by the logarithm, beyond them the nearest.
+        Where the number is not known (0), the largest library's."""
+        if not passages:
+            return self.cuts[-1].least
+        sizes = [math.log(max(1, cut.passages)) for cut in self.cuts]
+        return float(np.interp(math.log(passages), sizes, [cut.least for cut in self.cuts]))
 
     def confidence(self, values: Sequence[float]) -> float:
         """The likelihood that the library answers, among questions half of which it answers."""
@@ -245,7 +269,7 @@ class Calibration:
     def enough(self, evidence: Evidence) -> bool:
         """Whether to answer."""
         fit, values = self._fit(evidence)
-        return fit.confidence(values) >= fit.cut
+        return fit.confidence(values) >= fit.least(evidence.passages)
 
     def for_embedder(self, key: str) -> Calibration:
         """What of it holds for the embedder of this key."""
@@ -287,10 +311,20 @@ def read_calibration(text: str) -> Calibration:
         if set(one["weights"]) != set(names):
             raise ValueError(f"it weighs other features than this version measures ({kind})")
         weights = tuple(float(one["weights"][name]) for name in names)
-        fits[str(kind)] = Fit(weights, float(one["bias"]), float(one["cut"]), one.get("told", {}))
+        cuts = one.get("cuts") or [
+            {"passages": 1, "cut": one["cut"]}
+        ]  # one for all sizes, as an earlier version had it
+        fits[str(kind)] = Fit(weights, float(one["bias"]), tuple(map(_cut, cuts)), one.get("told", {}))
     if not {"zh", "en"} <= fits.keys():
         raise ValueError("it lacks one of the languages")
     return Calibration(fits, str(read.get("embedder", "")))
+
+
+_COSTS = ("false_answers", "false_refusals")
+
+
+def _cut(told: Mapping[str, float]) -> Cut:
+    return Cut(int(told["passages"]), float(told["cut"]), *(float(told.get(name, math.nan)) for name in _COSTS))
 
 
 def calibration_json(calibration: Calibration) -> str:
@@ -299,7 +333,11 @@ def calibration_json(calibration: Calibration) -> str:
         kind: {
             "weights": dict(zip(names_weighed(kind), map(_rounded, fit.weights), strict=True)),
             "bias": _rounded(fit.bias),
-            "cut": _rounded(fit.cut),
+            "cuts": [
+                {"passages": cut.passages, "cut": _rounded(cut.least)}
+                | {name: getattr(cut, name) for name in _COSTS if not math.isnan(getattr(cut, name))}
+                for cut in fit.cuts
+            ],
             "told": fit.told,
         }
         for kind, fit in sorted(calibration.fits.items())

@@ -220,7 +220,9 @@ class KnowledgeBase:
         """The extractive engine, with what the library knows of words and the embedder of meaning."""
         from kb.extract import Extractor
 
-        return Extractor(self.similarity(question), Lexicon(self.index.terms, self._rarity), self.calibration)
+        return Extractor(
+            self.similarity(question), Lexicon(self.index.terms, self._rarity, self.index.counts[0]), self.calibration
+        )
 
     def similarity(self, question: str) -> Similarity | None:
         """How near sentences are to a question in meaning; None where the embedder does not know its language."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_rows_about_one_article_are_not_told_by_one_another() -> None:
 def test_the_cut_keeps_false_answers_at_the_rate_asked_for() -> None:
     """Lost: `--false-answers 0.05` is a wish."""
     result = calibrate(judged(200), shipped_calibration(), "e/1", false_answers=0.05)
-    point = result.chosen["zh"]
+    point = result.sizes["zh"][0].chosen
     assert point.false_answers <= 0.05
     assert 0.05 < point.false_refusals < 0.4
     fresh = [one for one in judged(600)[800:] if one.evidence]
@@ -80,9 +81,25 @@ def test_the_cut_keeps_false_answers_at_the_rate_asked_for() -> None:
     assert result.calibration.fits["en"] == shipped_calibration().fits["en"]  # no rows: what was there stays
 
 
+def test_each_size_of_library_has_a_cut_of_its_own() -> None:
+    """Lost: what is enough among a thousand passages is asked for among ten, or the other way round."""
+    rows = [
+        replace(one, evidence=replace(one.evidence, passages=passages, values=(value + more, *one.evidence.values[1:])))
+        for passages, more in ((100, 0.0), (180, 0.0), (5_000, 0.1))
+        for one in judged(100)
+        if one.evidence
+        for value in (one.evidence.values[0],)
+    ]
+    small, large = calibrate(rows, shipped_calibration(), "", false_answers=0.05).sizes["zh"]
+    assert (small.answerable, large.answerable) == (200, 100)
+    assert small.passages < 181
+    assert large.chosen.cut > small.chosen.cut
+    assert max(small.chosen.false_answers, large.chosen.false_answers) <= 0.05
+
+
 def test_too_few_rows_fit_nothing() -> None:
     result = calibrate(judged(20), shipped_calibration(), "e/1", false_answers=0.05)
-    assert result.chosen == {}
+    assert result.sizes == {}
     assert result.counts == {"zh": (20, 20)}
     assert result.calibration.fits["zh"] == shipped_calibration().fits["zh"]
 

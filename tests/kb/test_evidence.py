@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from kb.evidence import (
     FEATURES,
     MEANING,
     Calibration,
+    Cut,
     Evidence,
     Fit,
     Lexicon,
@@ -101,9 +103,9 @@ def test_a_word_that_nothing_comes_near_to_weighs_by_its_rarity() -> None:
 
 
 def calibration(embedder: str = "e/1") -> Calibration:
-    words = Fit((4.0,) + (0.0,) * (len(FEATURES) - 1), -2.0, 0.5)
+    words = Fit((4.0,) + (0.0,) * (len(FEATURES) - 1), -2.0, (Cut(1, 0.5),))
     weights = tuple(4.0 * (name == "cosine") for name in names_weighed("en+meaning"))
-    meaning = Fit(weights, -2.0, 0.5, {"answerable": 10})
+    meaning = Fit(weights, -2.0, (Cut(100, 0.5, 0.05, 0.1), Cut(10_000, 0.7, 0.05, 0.2)), {"answerable": 10})
     return Calibration({"en": words, "zh": words, "en+meaning": meaning}, embedder)
 
 
@@ -117,6 +119,26 @@ def test_cosines_of_another_embedder_are_not_trusted() -> None:
     assert calibration().enough(sure)
     assert not calibration().for_embedder("other/1").enough(sure)
     assert calibration().for_embedder("e/1").confidence(sure) == pytest.approx(0.881, abs=0.001)
+
+
+def test_more_is_asked_for_in_a_larger_library() -> None:
+    """Lost: in a thousand passages one always comes near, and that is taken for an answer."""
+    fit = calibration().fits["en+meaning"]
+    assert [fit.least(n) for n in (5, 100, 10_000, 1_000_000)] == [0.5, 0.5, 0.7, 0.7]
+    assert fit.least(1_000) == pytest.approx(0.6)
+    assert fit.least(0) == 0.7
+    halfway = Evidence("en", (0.0,) * len(FEATURES) + (0.6,) + (0.0,) * (len(MEANING) - 1), 100)
+    assert calibration().confidence(halfway) == pytest.approx(0.599, abs=0.001)
+    assert calibration().enough(halfway)
+    assert not calibration().enough(replace(halfway, passages=10_000))
+
+
+def test_a_calibration_with_one_cut_for_all_libraries_is_read() -> None:
+    told = json.loads(calibration_json(calibration()))
+    for fit in told["fits"].values():
+        del fit["cuts"]
+        fit["cut"] = 0.4
+    assert read_calibration(json.dumps(told)).fits["en+meaning"].least(10_000) == 0.4
 
 
 def test_the_calibration_of_a_home_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:

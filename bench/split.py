@@ -1,8 +1,9 @@
 """A question set cut by article: `python -m bench.split SET --out FOLDER [--take NAME:ROWS …] [--parts N] [--seed N]`.
 
-Rows about one article stay together, so that what is fitted on one part has seen nothing of another. Whole articles, in
-an order drawn by `--seed`, go to each NAME until it has its ROWS, what is left to `rest`; with `--parts`, the rest is
-dealt into so many parts of about one size. Written are SET.NAME.jsonl, SET.rest.jsonl or SET.part-N.jsonl.
+Rows about one article stay together (an unanswerable row with the article that would answer it), so that no question of
+one part is about an article of another. Whole articles, in an order drawn by `--seed`, go to each NAME until it has its
+ROWS, what is left to `rest`; with `--parts`, the rest is dealt into so many parts of about one size. Written are
+SET.NAME.jsonl, SET.rest.jsonl or SET.part-N.jsonl.
 """
 
 from __future__ import annotations

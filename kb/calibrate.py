@@ -111,7 +111,7 @@ def _by_size(
     passages: Sequence[int], scores: np.ndarray, answerable: np.ndarray, false_answers: float
 ) -> tuple[Sized, ...]:
     """The rows by the size of their library, sizes within _ALIKE of the smallest together; all together if no size has
-    rows enough."""
+    rows enough. A larger library's cut is never lower than a smaller one's."""
     size = np.array(passages)
     groups: list[np.ndarray] = []
     left = np.ones(len(size), bool)
@@ -120,11 +120,11 @@ def _by_size(
         groups.append(group)
         left &= ~group
     enough = [one for one in groups if min((one & answerable).sum(), (one & ~answerable).sum()) >= FEWEST]
-    found = []
+    found: list[Sized] = []
     for group in enough or [np.ones(len(size), bool)]:
         y = answerable[group]
         points = tuple(curve(scores[group], y))
-        chosen = choose(points, false_answers)
+        chosen = choose(points, false_answers, found[-1].chosen.cut if found else 0.0)
         found.append(Sized(int(np.median(size[group])), int(y.sum()), int((~y).sum()), points, chosen))
     return tuple(found)
 
@@ -186,9 +186,9 @@ def curve(scores: np.ndarray, answerable: np.ndarray) -> Iterator[Point]:
         )
 
 
-def choose(points: Sequence[Point], false_answers: float) -> Point:
-    """The lowest cut with at most so many false answers."""
-    return next(point for point in points if point.false_answers <= false_answers)
+def choose(points: Sequence[Point], false_answers: float, least: float = 0.0) -> Point:
+    """The lowest cut, `least` or more, with at most so many false answers."""
+    return next(point for point in points if point.false_answers <= false_answers and point.cut >= least)
 
 
 def _by_kind(judged: Sequence[Judged]) -> dict[str, list[tuple[Judged, tuple[float, ...]]]]:

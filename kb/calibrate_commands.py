@@ -66,21 +66,21 @@ def run(
     from kb.embed import build_embedder
     from kb.evaluate_answers import gold_removed, points_elsewhere, read_answer_rows
     from kb.evidence import calibration_of, write_calibration
-    from kb.found_right import not_right, read_found_right
+    from kb.found_right import read_found_right
     from kb.home import CALIBRATION, check_home
 
     target = out or check_home(settings.home, create=False) / CALIBRATION
-    right = read_found_right(found_right)
+    marks = read_found_right(found_right)
     judged: list[Judged] = []
     left_out = were_right = 0
     for path in questions:
         read = read_answer_rows(path, limit)
         rows = [row for row in read if not points_elsewhere(row.question)]
         left_out += len(read) - len(rows)
-        asked = rows + gold_removed(rows)
-        found = not_right(asked, right)
-        judged += [one for one in judge_all(asked, settings, add_files) if one.row.id in found]
-        were_right += len(asked) - len(found)
+        found = judge_all(rows + gold_removed(rows), settings, add_files)
+        kept = [one for one in found if not marks.holds(one.row)]
+        were_right += len(found) - len(kept)
+        judged += kept
     result = calibrate(
         judged, calibration_of(settings.home), build_embedder(settings).grading_key, false_answers=false_answers
     )
@@ -88,7 +88,7 @@ def run(
     output.result = {"file": str(target), **result_json(result), "left_out": left_out, "found_right": were_right}
     _say(output, result, false_answers)
     output.say(f"Left out, since they ask about a text that they do not name (this study, the authors): {left_out}.")
-    if right:
+    if found_right:
         output.say(f"Left out, since their answer was read and found right: {were_right}.")
     output.say(f"Written to {target}.")
 

@@ -117,27 +117,29 @@ def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path 
     """See `vademecum evaluate answers --help`."""
     from kb.answer_report import write_answer_report
     from kb.evaluate_answers import difference, gold_removed, read_answer_rows, report, report_json
-    from kb.found_right import not_right, read_found_right, write_to_read
+    from kb.found_right import read_found_right, write_to_read
 
     with verb(as_json) as output:
         rows = read_answer_rows(questions, asking.limit)
         if asking.gold_removed:
             rows = rows + gold_removed(rows)
-        counted = not_right(rows, read_found_right(asking.found_right))
+        marks = read_found_right(asking.found_right)
         changed = _settings(home, **_changes(asking.compare)) if asking.compare else None
         over = "home" if rows[0].context is None else "own context" if asking.own_context else "library"
         runs = ask_all(rows, _settings(home), add_files, alone=asking.own_context, baselines=asking.baselines)
         if changed is not None:
             runs[" ".join(asking.compare)] = ask_all(rows, changed, add_files, alone=asking.own_context)[OURS]
         if asking.to_read is not None:
-            written = write_to_read(asking.to_read, runs[OURS])
-            output.say(f"Written to {asking.to_read}, to be read and marked: {written} answers that should not be.")
-        runs = {name: [one for one in run if one.row.id in counted] for name, run in runs.items()}
+            left = write_to_read(asking.to_read, runs[OURS], marks)
+            output.say(f"Written to {asking.to_read}: answers where none should be, {left} of them still to be read.")
+        right = {one.row.id for one in runs[OURS] if marks.holds(one.row, one.answer.text)}
+        runs = {name: [one for one in run if one.row.id not in right] for name, run in runs.items()}
         reports = {name: report(run) for name, run in runs.items()}
         differences = difference(runs[OURS], runs[" ".join(asking.compare)]) if asking.compare else {}
-        output.result = {**report_json(reports[OURS]), "over": over, "found_right": len(rows) - len(counted)}
-        if len(counted) < len(rows):
-            output.say(f"Left out, since their answer was read and found right: {len(rows) - len(counted)}.")
+        output.result = {**report_json(reports[OURS]), "over": over, "found_right": len(right)}
+        left_out = [f"Left out, since their answer was read and found right: {len(right)}."] if right else []
+        for said in left_out:
+            output.say(said)
         for name, one in list(reports.items())[1:]:
             output.result[name] = report_json(one)
         if differences:
@@ -147,10 +149,8 @@ def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path 
         for metric, (mean, low, high) in differences.items():
             output.say(f"difference {metric:20} {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
         if asking.report_to is not None:
-            said = [f"{len(counted)} rows of {questions.name}, asked over: {over}."]
-            if len(counted) < len(rows):
-                said.append(f"Left out, since their answer was read and found right: {len(rows) - len(counted)}.")
-            write_answer_report(asking.report_to, said, runs[OURS], reports, differences)
+            told = [f"{len(runs[OURS])} rows of {questions.name}, asked over: {over}.", *left_out]
+            write_answer_report(asking.report_to, told, runs[OURS], reports, differences)
             output.say(f"Report written to {asking.report_to}.")
 
 

@@ -314,7 +314,12 @@ def read_calibration(text: str) -> Calibration:
         cuts = one.get("cuts") or [
             {"passages": 1, "cut": one["cut"]}
         ]  # one for all sizes, as an earlier version had it
-        fits[str(kind)] = Fit(weights, float(one["bias"]), tuple(map(_cut, cuts)), one.get("told", {}))
+        fits[str(kind)] = Fit(
+            weights,
+            float(one["bias"]),
+            tuple(sorted(map(_cut, cuts), key=lambda cut: cut.passages)),
+            one.get("told", {}),
+        )
     if not {"zh", "en"} <= fits.keys():
         raise ValueError("it lacks one of the languages")
     return Calibration(fits, str(read.get("embedder", "")))

@@ -1,8 +1,9 @@
 """The extractive engine: question and hits in, the verbatim sentences that answer it out, each cited, or abstention.
 
 No model. A sentence is worth the rarity-weighted share of the question's content terms that it holds (its section
-title counts too), with a nudge for what the question calls for: a number, a date, a reason. Terms are Chinese character
-bigrams and stemmed English words, so that nothing heavy is loaded and the same input gives the same answer.
+title counts too), with a nudge for what the question calls for: a number, a date, a reason; its meaning where the
+embedder knows the language; and how well its passage was found. Terms are Chinese character bigrams and stemmed English
+words, so that nothing heavy is loaded and the same input gives the same answer.
 Monographs take another path: see kb.records.
 """
 
@@ -49,8 +50,8 @@ NAME_WEIGHT = 2.5
 """How much a name (a capitalised word, a code with digits) counts in that share; any other term counts 1."""
 MOST_EMBEDDED = 20
 """Sentences that are compared by meaning, the best by words: embedding is what an English answer waits for."""
-FOUND = 0.3
-"""How much the search's own score of a sentence's passage (0 to 1) adds to what the sentence is worth (0 to 1)."""
+FOUND = 0.5
+"""The best found passage makes its sentences worth so much more, others less by their share of its score."""
 COMPANION = 0.9
 """A further sentence is quoted when it is worth this much of the best one."""
 ADDS = 0.1
@@ -139,13 +140,15 @@ class Extractor:
         similarity: Similarity | None = None,
         lexicon: Lexicon | None = None,
         calibration: Calibration | None = None,
+        other_names: Callable[[str], Sequence[str]] = lambda name: (),
     ) -> None:
         """`lexicon` weighs the evidence by how rare words are in the library, `calibration` says what is enough of it.
 
-        Without a lexicon all words weigh alike.
+        Without a lexicon all words weigh alike. `other_names`: what the library also calls a drug.
         """
         self._similarity = similarity
         self._lexicon = lexicon
+        self._other_names = other_names
         self._calibration = calibration or shipped_calibration().for_embedder("")
 
     def extract(self, question: str, hits: Sequence[Hit]) -> Answer:
@@ -182,7 +185,7 @@ class Extractor:
         if not answers:
             return [], confidence
         weights = _rarity(asked, candidates)
-        scores = self._worth(question, candidates, hits, compared, weights)
+        scores = self._worth(question, said, candidates, hits, compared, weights)
         order = sorted(
             range(len(scores)), key=lambda i: (-scores[i], candidates[i].quote.index, candidates[i].quote.start)
         )
@@ -195,21 +198,22 @@ class Extractor:
     def _worth(
         self,
         question: str,
+        said: str,
         candidates: Sequence[_Candidate],
         hits: Sequence[Hit],
         compared: Compared | None,
         weights: dict[str, float],
     ) -> list[float]:
-        """What each sentence is worth: its words, its meaning as a whole and token by token, a third each, and how
-        well its passage was found."""
-        said = clinical(question)
+        """What each sentence is worth: its words, its meaning as a whole and token by token, a third each, times how
+        well its passage was found. `said` is the question in clinical words."""
         worth = np.array([_score(said, candidate, weights) for candidate in candidates])
         if compared:
             whole = np.maximum(0.0, compared.cosines)
             tokens = nearness(question, compared, self._lexicon) if self._lexicon else None
             worth = (worth + whole + (whole if tokens is None else tokens)) / 3
         found = np.array([hits[candidate.quote.index].score for candidate in candidates])
-        return [float(one) for one in worth + FOUND * found]
+        # fused scores are at most 1; those of words alone, where there are no vectors, are BM25's
+        return [float(one) for one in worth * (1 + FOUND * found / max(1.0, found.max()))]
 
     def weigh(self, question: str, hits: Sequence[Hit]) -> Evidence | None:
         """The evidence that decides whether to answer; None where a monograph's field decides, or without a lexicon."""
@@ -224,7 +228,7 @@ class Extractor:
         self, question: str, hits: list[Hit], *, without_records: bool
     ) -> tuple[list[_Candidate], Compared | None]:
         """The sentences that may be quoted, and how near they are where the embedder knows the question's language."""
-        left_out = _foreign(question, hits)
+        left_out = _foreign_records(question, hits) | _other_drugs(question, hits, self._other_names)
         if without_records:
             left_out |= {index for index, hit in enumerate(hits) if records.is_record(hit)}
         candidates = _candidates(hits, left_out)
@@ -250,23 +254,39 @@ class Extractor:
         asked = _HOW.sub(" ", ZH_STOP.sub(" ", clinical(question)))
         meaning = None
         if compared:
-            nearest = max(hit.cosine for hit in hits)
+            nearest = max(hits[index].cosine for index in searched)
             meaning = Meaning(question, compared, [candidate.quote.index for candidate in candidates], nearest)
         return measure(language_of(question), asked, passages, sentences, meaning, self._lexicon, calls)
 
 
-def _foreign(question: str, hits: list[Hit]) -> frozenset[int]:
-    """Passages that must not answer: those about other drugs than the one that is asked about."""
-    return _unnamed(question, hits) | _foreign_records(question, hits)
+_NO_DRUG = re.compile(r"[- ](?:resistan|sensitiv|susceptib|toleran|intoleran|allerg|hypersensitiv)|抵抗|样|类似")
+"""Behind a drug's name: it is not the drug that is asked about (methicillin-resistant, 胰岛素抵抗)."""
 
 
-def _unnamed(question: str, hits: list[Hit]) -> frozenset[int]:
-    """Passages that name no drug of the question, in text, heading or title, where others do: what they say of a dose
-    or an action may be another drug's."""
-    names = [name.casefold() for name in drug_names(question)]
-    told = [f"{hit.document.title} {hit.chunk.heading} {hit.chunk.text}".casefold() for hit in hits]
-    naming = {index for index, text in enumerate(told) if any(name in text for name in names)}
-    return frozenset(range(len(hits))) - naming if naming else frozenset()
+def _other_drugs(question: str, hits: list[Hit], other_names: Callable[[str], Sequence[str]]) -> frozenset[int]:
+    """Passages that name drugs, but not the one asked about, where some passage does: what they say of a dose or an
+    action is another drug's. Of the question's language only: names differ in the other. Monographs are told apart as
+    records."""
+    names = [name for name in drug_names(question) if not _NO_DRUG.match(question.partition(name)[2])]
+    if not names or records.asks_for_drugs(question):
+        return frozenset()
+    others = [other.casefold() for name in names for other in other_names(name)]
+    asked = {_bare(name) for name in names}
+    naming, strange = False, set()
+    for index, hit in enumerate(hits):
+        if records.is_record(hit) or hit.chunk.language != language_of(question):
+            continue
+        about = f"{hit.document.file} {hit.document.title} {hit.chunk.heading}\n{hit.chunk.text}"
+        named = {_bare(name) for name in drug_names(about)}
+        if named & asked or any(name in about.casefold() for name in others):
+            naming = True
+        elif named:
+            strange.add(index)
+    return frozenset(strange) if naming else frozenset()
+
+
+def _bare(name: str) -> str:
+    return name.casefold().removesuffix("s")
 
 
 def _foreign_records(question: str, hits: list[Hit]) -> frozenset[int]:

@@ -220,9 +220,11 @@ class KnowledgeBase:
         """The extractive engine, with what the library knows of words and the embedder of meaning."""
         from kb.extract import Extractor
 
-        return Extractor(
-            self.similarity(question), Lexicon(self.index.terms, self._rarity, self.index.counts[0]), self.calibration
-        )
+        lexicon = Lexicon(self.index.terms, self._rarity, self.index.counts[0])
+        return Extractor(self.similarity(question), lexicon, self.calibration, self._other_names)
+
+    def _other_names(self, name: str) -> list[str]:
+        return [other for others in self.index.other_names(name) for other in others]
 
     def similarity(self, question: str) -> Similarity | None:
         """How near sentences are to a question in meaning; None where the embedder does not know its language."""

@@ -279,7 +279,7 @@ for _key, (_english, _chinese) in (
     TEXTS["en"][_key], TEXTS["zh"][_key] = _english, _chinese
 
 
-_COUNTED = re.compile(r"(\{(\w+)[^}]*\} (?:page|passage|document|question|example|source|file|conversation))s\b")
+_COUNTED = re.compile(r"(\{(\w+)[^}]*\} (?:page|passage|document|file))s\b")
 
 
 def language_of(value: object) -> Language:

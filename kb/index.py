@@ -27,7 +27,7 @@ from kb.errors import IndexMismatch, KBError, StoreError
 from kb.expand import Synonyms
 from kb.store import Store
 from kb.terms import VERSION as TERMS_VERSION
-from kb.terms import Terms, mine_words
+from kb.terms import Terms, language_of, mine_words
 from kb.types import Chunk
 from kb.vector_index import VectorIndex
 
@@ -36,7 +36,9 @@ _BATCH = 2000
 _QUERY_TERMS = 256  # a pasted page asks no better question than its first few hundred distinct terms
 _CURRENT = "CURRENT"
 _MUTABLE = {"meta.json", ".managed.json"}  # tantivy rewrites these; all its other files never change
-_TITLE_WEIGHT = 0.4  # of a term in title or section path, beside its weight in the text (docs/measurements.md)
+_TITLE_WEIGHT = {"zh": 0.4, "en": 0.0}
+"""Of a question's term in title or section path, beside what it weighs there as part of the text: it helps where a
+title names the one thing that is told (Chinese monographs), and harms where it repeats it (docs/measurements.md)."""
 _NAME_WEIGHT = 0.4  # of another name of what was asked about
 _HEAP = 64_000_000  # bytes of tantivy's writer
 
@@ -109,8 +111,8 @@ class LocalIndex:
         if not terms:
             return []
         clauses = [_term(index.schema, "text", term) for term in terms]
-        if titles:
-            clauses += [_boosted(_term(index.schema, "title", term), _TITLE_WEIGHT) for term in terms]
+        if titles and (weight := _TITLE_WEIGHT[language_of(question)]):
+            clauses += [_boosted(_term(index.schema, "title", term), weight) for term in terms]
         if names:
             clauses += self._other_names(question, index.schema)
         return self._found(index, clauses, k)

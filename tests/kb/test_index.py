@@ -212,3 +212,25 @@ def test_the_title_is_searched(store: Store, add: Adder) -> None:
     index = index_of(store)
     index.publish(store)
     assert texts(store, index, "stent") == ["at least 120 cases"]
+
+
+@pytest.mark.parametrize(("question", "gains"), [("布洛芬的用量", True), ("ibuprofen dose", False)])
+def test_the_title_counts_beside_the_text_where_that_helps(
+    store: Store, add: Adder, question: str, *, gains: bool
+) -> None:
+    """Lost: a Chinese monograph is found behind texts that mention its drug, or an English title is counted twice."""
+    title = question.replace("的用量", "").replace(" dose", "")
+    add(store, f"{title}.txt", ["每次0.2g", "200 mg"])
+    add(store, "other.txt", [f"{title}", "另一种药的用量 dose"])
+    index = index_of(store)
+    index.publish(store)
+    own = next(document.id for document in store.documents() if document.file.startswith(title))
+    best = {
+        titles: max(
+            scored.score
+            for scored in index.lexical(question, 10, titles=titles)
+            if store.chunks_by_number([scored.number])[scored.number].document == own
+        )
+        for titles in (True, False)
+    }
+    assert (best[True] > best[False]) is gains

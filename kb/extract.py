@@ -94,7 +94,9 @@ _CALLS: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = (
     (re.compile(r"为什么|為什麼|为何|為何|原因|\bwhy\b|\bcauses?\b|\breasons?\b", re.IGNORECASE), _REASON),
 )
 # What asks for a count or an amount is answered by a number, in digits or in words, and by nothing else.
-_AMOUNT_ASKED = re.compile(r"多少|[幾几](?![乎率何])|\bhow (?:many|much)\b", re.IGNORECASE)
+_AMOUNT_ASKED = re.compile(
+    r"多少|[幾几](?![乎率何])|\bhow (?:many|much)\b|\bwhat (?:percent(?:age)?|proportion|fraction)\b", re.IGNORECASE
+)
 _ANY_NUMBER = re.compile(rf"{_NUMBER.pattern}|第一|[二三四五六七八九十百千万两半]|\bnone\b|\bzero\b", re.IGNORECASE)
 _HOW = re.compile(r"\bhow (?:often|long|large|high|old|far)\b", re.IGNORECASE)  # asks, and names nothing
 # What is counted in 多少盐, 几种类型: of two sentences the one that names it is worth more. Units name nothing.

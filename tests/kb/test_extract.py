@@ -372,6 +372,8 @@ def test_boxes_are_those_of_the_quoted_lines_only() -> None:
             "The test set of the algorithm must hold ten cases.",
             True,
         ),
+        ("What percentage of carcinomas recur?", "Carcinomas that recur are treated.", False),
+        ("What percentage of carcinomas recur?", "A third to 40% of carcinomas recur.", True),
     ],
 )
 def test_what_asks_for_an_amount_is_answered_by_a_number(question: str, text: str, answered: bool) -> None:

@@ -50,8 +50,10 @@ NAME_WEIGHT = 2.5
 """How much a name (a capitalised word, a code with digits) counts in that share; any other term counts 1."""
 MOST_EMBEDDED = 20
 """Sentences that are compared by meaning, the best by words: embedding is what an English answer waits for."""
-FOUND = 0.5
+FOUND = 0.3
 """The best found passage makes its sentences worth so much more, others less by their share of its score."""
+UNENDED = 0.7
+"""A line that ends like no sentence (a title, a caption) is worth so much of what it would be; rows of tables apart."""
 COMPANION = 0.9
 """A further sentence is quoted when it is worth this much of the best one."""
 ADDS = 0.1
@@ -118,6 +120,7 @@ _CROSS_REFERENCE = re.compile(
 _POINTS_ELSEWHERE = re.compile(
     r"^\W*(?:see|refer to|table \d|figure \d|参见|详见|见表|[表图]\s*\d)|[:：]$", re.IGNORECASE
 )
+_ENDED = re.compile(r"[.。!?！？;；…)）\]】\"”’'」』]\s*$")
 _CLAUSES = re.compile(r"[，,；;。]")
 _UNITS = re.compile(r"^(?:[毫微千]?[克升米]|[天日周月年次片粒岁倍人个种名位元度级]|小时|分钟|公斤|钱|时间)+$")
 
@@ -214,6 +217,8 @@ class Extractor:
             tokens = nearness(question, compared, self._lexicon) if self._lexicon else None
             worth = (worth + whole + (whole if tokens is None else tokens)) / 3
         found = np.array([hits[candidate.quote.index].score for candidate in candidates])
+        unended = [not _ENDED.search(candidate.text) and "\t" not in candidate.text for candidate in candidates]
+        worth = worth * np.where(unended, UNENDED, 1.0)
         # fused scores are at most 1; those of words alone, where there are no vectors, are BM25's
         return [float(one) for one in worth * (1 + FOUND * found / max(1.0, found.max()))]
 

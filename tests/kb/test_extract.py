@@ -283,6 +283,13 @@ def test_what_may_be_said_of_the_drug_asked_about_stays(question: str, names: st
     assert kept in [citation.quote for citation in answer.citations]
 
 
+def test_a_title_is_not_quoted_before_the_sentence_that_says_it() -> None:
+    """Lost: asked where tablets are stored, the reader gets the first line of the book that names them."""
+    title = make_hit("Zolvarin tablets: a handbook for wards\nIt was written for nurses.", score=0.9)
+    said = make_hit("Store Zolvarin below 25 degrees.", score=0.5, position=1)
+    assert ask("Where are Zolvarin tablets stored?", title, said).citations[0].quote.startswith("Store")
+
+
 def test_scores_of_words_alone_do_not_drown_the_words_of_a_sentence() -> None:
     """Lost: while vectors are still to be computed, anything in the best found passage is quoted."""
     hit = make_hit("Wash the wound with saline for five minutes. Then go home. Bring a friend.", score=27.0)

@@ -132,7 +132,7 @@ def of_file(place: str) -> list[int]:
 
 def test_a_book_goes_on_where_it_was(book: Path, library: Library, tmp_path: Path) -> None:
     adding = library.start("add", book, "--vectors-later")
-    until(library.pages, adding)
+    until(lambda: library.pages() and library.job().done, adding)  # what is stored is told a moment later
     job = library.job()
     assert (job.state, job.step, job.total) == ("running", "read", PAGES)
     assert 0 < job.done < PAGES

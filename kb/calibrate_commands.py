@@ -66,6 +66,7 @@ def run(
     from kb.embed import build_embedder
     from kb.evaluate_answers import gold_removed, points_elsewhere, read_answer_rows
     from kb.evidence import calibration_of, write_calibration
+    from kb.found_right import left_out as told_right
     from kb.found_right import read_found_right
     from kb.home import CALIBRATION, check_home
 
@@ -89,7 +90,7 @@ def run(
     _say(output, result, false_answers)
     output.say(f"Left out, since they ask about a text that they do not name (this study, the authors): {left_out}.")
     if found_right:
-        output.say(f"Left out, since their answer was read and found right: {were_right}.")
+        output.say(told_right(were_right))
     output.say(f"Written to {target}.")
 
 

@@ -117,7 +117,7 @@ def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path 
     """See `vademecum evaluate answers --help`."""
     from kb.answer_report import write_answer_report
     from kb.evaluate_answers import difference, gold_removed, read_answer_rows, report, report_json
-    from kb.found_right import read_found_right, write_to_read
+    from kb.found_right import left_out, read_found_right, write_to_read
 
     with verb(as_json) as output:
         rows = read_answer_rows(questions, asking.limit)
@@ -137,8 +137,8 @@ def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path 
         reports = {name: report(run) for name, run in runs.items()}
         differences = difference(runs[OURS], runs[" ".join(asking.compare)]) if asking.compare else {}
         output.result = {**report_json(reports[OURS]), "over": over, "found_right": len(right)}
-        left_out = [f"Left out, since their answer was read and found right: {len(right)}."] if right else []
-        for said in left_out:
+        said_right = [left_out(len(right))] if right else []
+        for said in said_right:
             output.say(said)
         for name, one in list(reports.items())[1:]:
             output.result[name] = report_json(one)
@@ -149,7 +149,7 @@ def evaluate_answers(questions: Path, asking: Asking, as_json: bool, home: Path 
         for metric, (mean, low, high) in differences.items():
             output.say(f"difference {metric:20} {mean:+.3f} [{low:+.3f}, {high:+.3f}]")
         if asking.report_to is not None:
-            told = [f"{len(runs[OURS])} rows of {questions.name}, asked over: {over}.", *left_out]
+            told = [f"{len(runs[OURS])} rows of {questions.name}, asked over: {over}.", *said_right]
             write_answer_report(asking.report_to, told, runs[OURS], reports, differences)
             output.say(f"Report written to {asking.report_to}.")
 

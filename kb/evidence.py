@@ -311,15 +311,9 @@ def read_calibration(text: str) -> Calibration:
         if set(one["weights"]) != set(names):
             raise ValueError(f"it weighs other features than this version measures ({kind})")
         weights = tuple(float(one["weights"][name]) for name in names)
-        cuts = one.get("cuts") or [
-            {"passages": 1, "cut": one["cut"]}
-        ]  # one for all sizes, as an earlier version had it
-        fits[str(kind)] = Fit(
-            weights,
-            float(one["bias"]),
-            tuple(sorted(map(_cut, cuts), key=lambda cut: cut.passages)),
-            one.get("told", {}),
-        )
+        told = one.get("cuts") or [{"passages": 1, "cut": one["cut"]}]  # an earlier version had one for all sizes
+        cuts = tuple(sorted(map(_cut, told), key=lambda cut: cut.passages))
+        fits[str(kind)] = Fit(weights, float(one["bias"]), cuts, one.get("told", {}))
     if not {"zh", "en"} <= fits.keys():
         raise ValueError("it lacks one of the languages")
     return Calibration(fits, str(read.get("embedder", "")))

@@ -285,7 +285,8 @@ def _other_drugs(question: str, hits: list[Hit], other_names: Callable[[str], Se
             continue
         about = f"{hit.document.file} {hit.document.title} {hit.chunk.heading}\n{hit.chunk.text}"
         named = {_bare(name) for name in drug_names(about)}
-        if named & asked or any(name in about.casefold() for name in others):
+        folded = about.casefold() if others else ""
+        if named & asked or any(name in folded for name in others):
             naming = True
         elif named:
             strange.add(index)

@@ -41,6 +41,11 @@ class Marks:
         return not (mark.answer and answer) or mark.answer == answer
 
 
+def left_out(count: int) -> str:
+    """What is said of so many rows that were found right."""
+    return f"Left out, since their answer was read and found right: {count}."
+
+
 def write_to_read(path: Path, outcomes: Iterable[Outcome], marks: Marks) -> int:
     """Write every false answer as {id, question, answer, right}, the surest first, `right` as marked; returns how many
     are still to be read.

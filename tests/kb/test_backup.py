@@ -56,9 +56,7 @@ def test_library_comes_back_as_it_was(full: Store, tmp_path: Path) -> None:
         assert kb.store.blob(document).read_text().startswith("The starting dose")
         assert kb.search("starting dose of metformin")[0].document.id == document.id
         assert len(Conversations(kb.store).find(SINGLE)) == 1
-        assert (
-            kb.calibration.fits["en"].least(9) == 0.25
-        )  # else the same question may be answered there and refused here
+        assert kb.calibration.fits["en"].least(9) == 0.25  # else a question may be answered there and refused here
         assert [entry.action for entry in Audit(kb.store).entries()][-1] == "restored"
         assert not Audit(kb.store).verify().problem
     assert (home / "models" / "m1" / "weights.safetensors").read_bytes() == b"w" * 5000
